@@ -10,8 +10,8 @@ import (
 
 const accountColumns = `id, name, password_hash, created_at, changed_at, must_change`
 
-// AddFirstAccount adds a user while there is none, and says whether it did. mustChange is
-// for a password that was made up.
+// AddFirstAccount adds an account if there is none, and reports whether it did.
+// mustChange marks a generated password.
 func (d *DB) AddFirstAccount(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		now := toMillis(d.now())
@@ -28,7 +28,7 @@ func (d *DB) AddFirstAccount(ctx context.Context, name, passwordHash string, mus
 	return added, err
 }
 
-// HasAccounts says whether anybody may log in.
+// HasAccounts reports whether there is an account.
 func (d *DB) HasAccounts(ctx context.Context) (bool, error) {
 	var some bool
 	if err := d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM accounts)`).Scan(&some); err != nil {
@@ -37,13 +37,13 @@ func (d *DB) HasAccounts(ctx context.Context) (bool, error) {
 	return some, nil
 }
 
-// Account returns the user with that id, or NotFound.
+// Account returns the account with that id, or NotFound.
 func (d *DB) Account(ctx context.Context, id int64) (connexa.Account, error) {
 	return d.scanAccount(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = ?`, id)
 }
 
-// AccountByName returns the user of that name, or NotFound. The case of ASCII
-// letters makes no difference.
+// AccountByName returns the account with that name, or NotFound. Names are compared
+// without the case of ASCII letters.
 func (d *DB) AccountByName(ctx context.Context, name string) (connexa.Account, error) {
 	return d.scanAccount(ctx, `SELECT `+accountColumns+` FROM accounts WHERE name = ?`, name)
 }
@@ -59,9 +59,9 @@ func (d *DB) scanAccount(ctx context.Context, query string, arg any) (connexa.Ac
 	return u, nil
 }
 
-// SetPassword gives a user a new password hash, which the user has chosen, and ends
-// all of the user's sessions but the one with the token keep. It returns how many it
-// ended.
+// SetPassword stores a password hash that the user has chosen, and ends all sessions of
+// the account except the one with the token keep. It returns the number of ended
+// sessions.
 func (d *DB) SetPassword(ctx context.Context, userID int64, passwordHash string, keep connexa.Secret) (ended int, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		ended, err = setPassword(ctx, tx, userID, passwordHash, false, tokenHash(keep), toMillis(d.now()))
@@ -70,8 +70,8 @@ func (d *DB) SetPassword(ctx context.Context, userID int64, passwordHash string,
 	return ended, err
 }
 
-// setPassword is the writes of a new password. Devices that are known by the old one
-// are so no longer: that is judged by changed_at, which therefore always grows.
+// setPassword writes a new password. It always increases changed_at, because that makes
+// the devices unknown that knew the old password.
 func setPassword(ctx context.Context, tx *sql.Tx, userID int64, passwordHash string, mustChange bool, keep []byte, now int64) (ended int, err error) {
 	res, err := tx.ExecContext(ctx, `UPDATE accounts SET password_hash = ?, changed_at = max(?, changed_at + 1), must_change = ? WHERE id = ?`,
 		passwordHash, now, mustChange, userID)

@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// AddAudit appends a row to the audit table, which a trigger keeps from being
-// changed or shortened.
+// AddAudit appends a row to the audit table. A trigger prevents changes and deletions
+// there.
 func (d *DB) AddAudit(ctx context.Context, row connexa.AuditRow) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, account, address, act, detail) VALUES (?, ?, ?, ?, ?)`,
@@ -21,8 +21,8 @@ func (d *DB) AddAudit(ctx context.Context, row connexa.AuditRow) error {
 	})
 }
 
-// AuditRows returns up to size rows older than the one with the id before, the
-// newest first; before = 0 begins at the newest.
+// AuditRows returns up to size rows older than the one with the id before, the newest
+// first. Zero starts at the newest.
 func (d *DB) AuditRows(ctx context.Context, before int64, size int) ([]connexa.AuditRow, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT id, at, account, address, act, detail FROM audit

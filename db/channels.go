@@ -14,8 +14,8 @@ import (
 // purposeChannel binds a sealed address to its column.
 const purposeChannel = "channel.address"
 
-// Channels lists where notices are sent to, in the order in which they were
-// added, with their addresses.
+// Channels lists the channels with their addresses, in the order in which they were
+// added.
 func (d *DB) Channels(ctx context.Context) ([]connexa.Channel, error) {
 	return d.queryChannels(ctx, "")
 }
@@ -70,8 +70,7 @@ func (d *DB) queryChannels(ctx context.Context, where string, args ...any) ([]co
 	return list, nil
 }
 
-// AddChannel adds a channel while there are fewer than most of them; else the
-// error is a Conflict.
+// AddChannel adds a channel if there are fewer than most. Otherwise it returns Conflict.
 func (d *DB) AddChannel(ctx context.Context, c connexa.Channel, most int) (id int64, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `
@@ -88,8 +87,9 @@ func (d *DB) AddChannel(ctx context.Context, c connexa.Channel, most int) (id in
 	return id, err
 }
 
-// SaveChannel writes what a person may change of a channel, or says NotFound. An
-// empty address leaves the one that it has; a new one has no past.
+// SaveChannel writes the fields of a channel that an admin may edit, or returns NotFound.
+// An empty address keeps the old one; a new address clears the results of earlier
+// messages.
 func (d *DB) SaveChannel(ctx context.Context, c connexa.Channel) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE channels SET name = ?, lang = ?, enabled = ? WHERE id = ?`, c.Name, c.Lang, c.On, c.ID)
@@ -121,7 +121,7 @@ func setChannelKinds(ctx context.Context, tx *sql.Tx, id int64, kinds []connexa.
 	return nil
 }
 
-// RemoveChannel takes a channel away, or says NotFound.
+// RemoveChannel deletes a channel, or returns NotFound.
 func (d *DB) RemoveChannel(ctx context.Context, id int64) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM channels WHERE id = ?`, id)
@@ -135,7 +135,7 @@ func (d *DB) RemoveChannel(ctx context.Context, id int64) error {
 	})
 }
 
-// oneRow says sql.ErrNoRows when a statement met no row.
+// oneRow returns sql.ErrNoRows if a statement changed no row.
 func oneRow(res sql.Result) error {
 	n, err := res.RowsAffected()
 	if err == nil && n == 0 {
@@ -144,17 +144,17 @@ func oneRow(res sql.Result) error {
 	return err
 }
 
-// ChannelSent notes that a message went out.
+// ChannelSent records that a message was sent.
 func (d *DB) ChannelSent(ctx context.Context, id int64, at time.Time) error {
 	return d.noteChannel(ctx, id, `UPDATE channels SET sent_at = ? WHERE id = ?`, toMillis(at), id)
 }
 
-// ChannelFailed notes that a message did not go out, and why.
+// ChannelFailed records that a message was not sent, and why.
 func (d *DB) ChannelFailed(ctx context.Context, id int64, at time.Time, problem string) error {
 	return d.noteChannel(ctx, id, `UPDATE channels SET failed_at = ?, problem = ? WHERE id = ?`, toMillis(at), problem, id)
 }
 
-// noteChannel updates a channel; one that is gone meanwhile needs no note.
+// noteChannel updates a channel. It ignores a channel that was deleted meanwhile.
 func (d *DB) noteChannel(ctx context.Context, id int64, query string, args ...any) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, query, args...); err != nil {

@@ -13,26 +13,26 @@ import (
 
 const (
 	checkpointEvery = 500 * time.Millisecond
-	// walPages is where the writer checkpoints after all, when RunCheckpoints is
-	// not running or does not keep up: 128 MiB.
+	// walPages is the size of the log at which the writer checkpoints by itself, in case
+	// RunCheckpoints is not running or does not keep up: 128 MiB.
 	walPages = 32768
-	// walRestart is from how many pages on RunCheckpoints has the log begin anew.
+	// walRestart is the size of the log from which RunCheckpoints resets it: 16 MiB.
 	walRestart = 4096
-	// walRest is how many pages of the log may still have to be moved when the
-	// writer is made to wait for them: a few milliseconds.
+	// walRest is the number of pages that may be left to move when the writer has to wait
+	// for them. That takes a few milliseconds.
 	walRest = 128
-	// walReaders is how long the writer waits for those who still read in the log.
+	// walReaders is how long the writer waits for readers of the log.
 	walReaders = 10 * time.Millisecond
 )
 
-// RunCheckpoints moves what was committed from the write-ahead log into the
-// database until ctx is done. It does so on a connection of its own and without
-// the writer's lock: the writer would wait for two fsyncs every thousand pages.
+// RunCheckpoints moves committed pages from the write-ahead log into the database until
+// ctx is done. It uses a connection of its own and does not take the writer's lock;
+// otherwise the writer would wait for two fsyncs every thousand pages.
 //
-// While somebody always reads and writes, the log never begins anew by itself,
-// and at walPages the writer would move, and wait for the disk, in a commit. So from
-// walRestart pages on the writer is asked to wait for an instant when hardly
-// anything is left to be done.
+// SQLite does not reset the log by itself while there are always readers and writers, and
+// at walPages the writer would move pages and wait for the disk in a commit. So from
+// walRestart pages on RunCheckpoints resets the log, and makes the writer wait for that
+// only when hardly anything is left to move.
 func (d *DB) RunCheckpoints(ctx context.Context) error {
 	c, err := newCheckpointer(ctx, d)
 	if err != nil {
@@ -56,9 +56,9 @@ func (d *DB) RunCheckpoints(ctx context.Context) error {
 type checkpointer struct {
 	d    *DB
 	conn *sql.DB
-	next int // pages from which on a restart is tried; 0: walRestart
+	next int // pages from which on a reset is tried; 0: walRestart
 
-	waitLimit time.Duration // walReaders
+	waitLimit time.Duration // normally walReaders
 }
 
 func newCheckpointer(ctx context.Context, d *DB) (*checkpointer, error) {
@@ -67,17 +67,17 @@ func newCheckpointer(ctx context.Context, d *DB) (*checkpointer, error) {
 		return nil, fmt.Errorf("open for checkpoints: %w", err)
 	}
 	own.SetMaxOpenConns(1)
-	if _, err := own.ExecContext(ctx, `PRAGMA busy_timeout = 0`); err != nil { // restart has a patience of its own
+	if _, err := own.ExecContext(ctx, `PRAGMA busy_timeout = 0`); err != nil { // restartWAL has its own time limit
 		return nil, errors.Join(fmt.Errorf("open for checkpoints: %w", err), own.Close())
 	}
 	return &checkpointer{d: d, conn: own, waitLimit: walReaders}, nil
 }
 
-// walState is what SQLite says after a checkpoint.
+// walState is the result of a checkpoint.
 type walState struct {
-	busy  bool // somebody was in the way
+	busy  bool // a reader or writer was in the way
 	pages int  // of the log
-	moved int  // of these into the database
+	moved int  // of these, into the database
 }
 
 func (c *checkpointer) checkpoint(ctx context.Context, mode string) (s walState, err error) {
@@ -93,9 +93,9 @@ func (c *checkpointer) checkpointOnce(ctx context.Context) error {
 		}
 		return err
 	}
-	// SQLite syncs the database only when all of the log was moved, which beside a busy
-	// writer happens with that one waiting. So it is synced here first, and what was
-	// written meanwhile is moved once more, which is less each time.
+	// SQLite syncs the database only when the whole log was moved, which beside a busy writer
+	// means that the writer waits. So the database is synced here first, and then the pages
+	// written meanwhile are moved, which are fewer each time.
 	for range 4 {
 		if err := c.d.file.Sync(); err != nil {
 			return fmt.Errorf("sync the database: %w", err)
@@ -113,21 +113,21 @@ func (c *checkpointer) checkpointOnce(ctx context.Context) error {
 		return err
 	}
 	c.next = 0
-	if !done { // somebody reads for long; not every round shall make the writer wait in vain
+	if !done { // a slow reader: the next attempts must not make the writer wait in vain
 		c.next = s.pages + walRestart/4
 	}
 	return nil
 }
 
-// restartWAL has the log begin anew with the next transaction, unless somebody
-// reads in it for longer than the writer is to wait.
+// restartWAL resets the log with the next transaction. It gives up if a reader uses the
+// log for longer than waitLimit.
 func (c *checkpointer) restartWAL(ctx context.Context) (done bool, err error) {
 	writer, err := c.d.write.Conn(ctx)
 	if err != nil {
 		return false, fmt.Errorf("wait for the writer: %w", err)
 	}
 	defer writer.Close()
-	// Whoever begins to read once all of the log was moved does not need it.
+	// Readers that begin after the whole log was moved do not use it.
 	for until := time.Now().Add(c.waitLimit); ; time.Sleep(time.Millisecond) {
 		s, err := c.checkpoint(ctx, "RESTART")
 		if err != nil || !s.busy || time.Now().After(until) {
@@ -136,8 +136,8 @@ func (c *checkpointer) restartWAL(ctx context.Context) (done bool, err error) {
 	}
 }
 
-// writerConn opens the writer's connection, which leaves checkpoints to
-// RunCheckpoints and tells of each row that it touches.
+// writerConn opens the writer's connection, which leaves checkpoints to RunCheckpoints
+// and reports each row that it changes.
 type writerConn struct {
 	dsn         string
 	onRowChange func(table string, id int64)

@@ -11,14 +11,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// clientPurpose binds what is sealed to the column it is for. It cannot be renamed:
-// stored passwords would no longer open.
+// clientPurpose binds sealed passwords to their column. It cannot be renamed: stored
+// passwords would no longer open.
 const clientPurpose = "access.password"
 
 const clientColumns = `id, name, enabled, scope, tags, sources, expires_at, quota, period, note, revision,
 	bytes_up, bytes_down, counted_from, seen_at, seen_from, created_at, changed_at`
 
-// scanClient reads a row of clientColumns, and what stands after it into more.
+// scanClient reads a row of clientColumns, and the columns after it into more.
 func scanClient(scan func(...any) error, more ...any) (connexa.Client, error) {
 	var (
 		u                                        connexa.Client
@@ -44,8 +44,7 @@ func scanClient(scan func(...any) error, more ...any) (connexa.Client, error) {
 	return u, nil
 }
 
-// clientValues are the columns that a person writes, in the order of
-// clientWritten.
+// clientValues returns the columns that an admin edits, in the order of clientWritten.
 func clientValues(u *connexa.Client) []any {
 	sources := make([]string, len(u.Sources))
 	for i, p := range u.Sources {
@@ -56,8 +55,8 @@ func clientValues(u *connexa.Client) []any {
 
 const clientWritten = `enabled, scope, tags, sources, expires_at, quota, period, note`
 
-// AddClient adds an access user and returns its id. A name that is taken,
-// whatever the case of its letters, is Conflict.
+// AddClient adds a client and returns its id. It returns Conflict if the name is taken;
+// the case of letters does not matter.
 func (d *DB) AddClient(ctx context.Context, u connexa.Client, password connexa.Secret) (id int64, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		now := toMillis(d.now())
@@ -78,9 +77,9 @@ func (d *DB) AddClient(ctx context.Context, u connexa.Client, password connexa.S
 	return id, nil
 }
 
-// EditClient replaces what a person may write of the access user u.ID but for its
-// name; an empty password keeps the old one. When u.Revision is not the user's,
-// somebody else was faster: Conflict.
+// EditClient replaces the fields of the client u.ID that an admin may edit, except its
+// name. An empty password keeps the old one. It returns Conflict if u.Revision is not the
+// client's current revision.
 func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.Secret) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var revision int64
@@ -110,8 +109,8 @@ func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.
 	return nil
 }
 
-// setClientNodes names the nodes that an access user may use; those that are gone
-// by now are left out.
+// setClientNodes stores the nodes whose services a client may use. It leaves out deleted
+// nodes.
 func setClientNodes(ctx context.Context, tx *sql.Tx, user int64, nodes []int64) error {
 	if len(nodes) == 0 {
 		return nil
@@ -125,7 +124,7 @@ func (d *DB) sealClient(ctx context.Context, tx *sql.Tx, id int64, password conn
 	return err
 }
 
-// SetClientPassword gives an access user a new password.
+// SetClientPassword sets the password of a client.
 func (d *DB) SetClientPassword(ctx context.Context, id int64, password connexa.Secret) error {
 	err := d.changeClient(ctx, id, `UPDATE clients SET password = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`,
 		d.ring.seal(clientPurpose, []byte(password.Reveal())), toMillis(d.now()), id)
@@ -135,7 +134,7 @@ func (d *DB) SetClientPassword(ctx context.Context, id int64, password connexa.S
 	return nil
 }
 
-// EnableClient lets an access user in, or no more.
+// EnableClient switches a client on or off.
 func (d *DB) EnableClient(ctx context.Context, id int64, enabled bool) error {
 	err := d.changeClient(ctx, id, `UPDATE clients SET enabled = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`, enabled, toMillis(d.now()), id)
 	if err != nil {
@@ -144,7 +143,7 @@ func (d *DB) EnableClient(ctx context.Context, id int64, enabled bool) error {
 	return nil
 }
 
-// DeleteClient deletes an access user.
+// DeleteClient deletes a client.
 func (d *DB) DeleteClient(ctx context.Context, id int64) error {
 	if err := d.changeClient(ctx, id, `DELETE FROM clients WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("delete access user %d: %w", id, err)
@@ -152,7 +151,7 @@ func (d *DB) DeleteClient(ctx context.Context, id int64) error {
 	return nil
 }
 
-// changeClient executes what changes exactly one row, or says NotFound.
+// changeClient executes a statement that changes exactly one row, or returns NotFound.
 func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...any) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, query, args...)
@@ -168,7 +167,7 @@ func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...a
 	})
 }
 
-// Clients lists the access users by name.
+// Clients lists the clients by name.
 func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+` FROM clients ORDER BY name`)
 	if err != nil {
@@ -196,7 +195,7 @@ func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
 	return users, nil
 }
 
-// clientNodes are the nodes that are named for access users, by user; 0 means all.
+// clientNodes returns the named nodes of a client, or of all clients for 0, by client.
 func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT client_id, node_id FROM client_nodes WHERE ?1 = 0 OR client_id = ?1 ORDER BY client_id, node_id`, user)
 	if err != nil {
@@ -214,7 +213,7 @@ func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, er
 	return nodes, rows.Err()
 }
 
-// Client returns one access user.
+// Client returns one client.
 func (d *DB) Client(ctx context.Context, id int64) (connexa.Client, error) {
 	u, err := scanClient(d.read.QueryRowContext(ctx, `SELECT `+clientColumns+` FROM clients WHERE id = ?`, id).Scan)
 	if err != nil {
@@ -228,7 +227,7 @@ func (d *DB) Client(ctx context.Context, id int64) (connexa.Client, error) {
 	return u, nil
 }
 
-// ClientPassword returns the password of an access user.
+// ClientPassword returns the password of a client.
 func (d *DB) ClientPassword(ctx context.Context, id int64) (connexa.Secret, error) {
 	var sealed []byte
 	if err := d.read.QueryRowContext(ctx, `SELECT password FROM clients WHERE id = ?`, id).Scan(&sealed); err != nil {
@@ -238,7 +237,7 @@ func (d *DB) ClientPassword(ctx context.Context, id int64) (connexa.Secret, erro
 	return connexa.Secret(plain), err
 }
 
-// ClientLogins lists the access users with their passwords.
+// ClientLogins lists the clients with their passwords.
 func (d *DB) ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error) {
 	nodes, err := d.clientNodes(ctx, 0)
 	if err != nil {
@@ -287,8 +286,8 @@ func (d *DB) ServiceTags(ctx context.Context) (map[int64][]string, error) {
 	return tags, rows.Err()
 }
 
-// AddClientTraffic adds what access users moved to their counters, and notes when they
-// were last seen. One who is gone is left out.
+// AddClientTraffic adds traffic to the counters of clients and records when they were
+// last seen. It leaves out deleted clients.
 func (d *DB) AddClientTraffic(ctx context.Context, counts []connexa.ClientCount) error {
 	if len(counts) == 0 {
 		return nil
@@ -313,7 +312,7 @@ const addClientTraffic = `
 		seen_at = iif(?3 > 0, ?3, seen_at), seen_from = iif(?3 > 0, ?4, seen_from)
 	WHERE id = ?5`
 
-// ResetClientUsage begins the counters of access users anew, as of a time.
+// ResetClientUsage resets the counters of clients as of a time.
 func (d *DB) ResetClientUsage(ctx context.Context, ids []int64, at time.Time) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE clients SET bytes_up = 0, bytes_down = 0, counted_from = ?

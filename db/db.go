@@ -1,5 +1,5 @@
-// Package db is the only place that knows SQL. Only exported methods begin or
-// end a transaction; nothing in here touches the network.
+// Package db is the only package with SQL. Only its exported methods begin or end a
+// transaction, and it does not use the network.
 package db
 
 import (
@@ -21,18 +21,18 @@ import (
 	"github.com/connexa-panel/connexa/migrations"
 )
 
-// Options say where the database lives and how it is opened.
+// Options are the options of Open.
 type Options struct {
-	Dir string           // the data folder; it is made when missing
-	Key connexa.Secret   // of CONNEXA_KEY, 64 hex digits; empty: the file connexa.key in Dir
-	Now func() time.Time // nil: time.Now
-	Log *slog.Logger     // nil: nothing is logged
+	Dir string           // the data folder; created if missing
+	Key connexa.Secret   // of CONNEXA_KEY, 64 hex digits; defaults to the file connexa.key in Dir
+	Now func() time.Time // defaults to time.Now
+	Log *slog.Logger     // optional
 
-	OnWrite func(took time.Duration) // told of every write transaction, from asking for the writer to the end of the commit; nil: nobody cares
+	OnWrite func(took time.Duration) // called after each write transaction with its duration, including the wait for the writer; optional
 }
 
-// DB is one SQLite file behind two pools: SQLite takes one writer at a time, so
-// the write pool has one connection and waiting happens in Go, not in SQLITE_BUSY.
+// DB is one SQLite file behind two pools. SQLite allows one writer at a time, so the
+// write pool has one connection: callers wait in Go and not for SQLITE_BUSY.
 type DB struct {
 	path        string
 	write, read *sql.DB
@@ -41,20 +41,19 @@ type DB struct {
 	onWrite     func(time.Duration)
 	ring        *keyring
 	lock        *os.File
-	file        *os.File // the database's; closing it lets go of SQLite's locks on it, so it is closed last
+	file        *os.File // the database file; closed last, because that releases SQLite's locks on it
 	touches     touches
 	nodeCache   nodeCache
-	pruning     pruning // of whoever runs Prune
-	stmtTx      stmtTx  // of the writer's connection; whoever has that has this
+	pruning     pruning // used by Prune only
+	stmtTx      stmtTx  // guarded by the writer's connection
 }
 
-// File is the name of the database inside the data folder.
+// File is the name of the database in the data folder.
 const File = "connexa.db"
 
-// Open takes the data folder o.Dir for this process, opens the database in it
-// and brings its schema up to date. Errors that a person can mend carry a
-// sentence: the folder is in use, the key is missing or wrong, the schema is
-// newer than the program.
+// Open locks the data folder o.Dir for this process, opens the database in it and
+// migrates its schema. Errors that an admin can fix have a text: the folder is in use,
+// the key is missing or wrong, the schema is newer than the program.
 func Open(ctx context.Context, o Options) (*DB, error) { return openWithSchema(ctx, o, migrations.FS) }
 
 func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
@@ -111,14 +110,14 @@ func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err er
 	return d, nil
 }
 
-// dataSourceName carries the pragmas: one sent with Exec would reach one connection of the pool.
+// dataSourceName contains the pragmas: Exec would set them on one connection of the pool.
 func dataSourceName(path string, readOnly bool) string {
 	v := url.Values{
 		"_busy_timeout": {"5000"},
 		"_foreign_keys": {"on"},
 		"_synchronous":  {"NORMAL"},
-		"_mutex":        {"no"},     // a connection is with one goroutine at a time; the pool sees to that
-		"_cache_size":   {"-16384"}, // KiB, of each connection
+		"_mutex":        {"no"},     // the pool gives a connection to one goroutine at a time
+		"_cache_size":   {"-16384"}, // KiB per connection
 	}
 	if readOnly {
 		v.Set("mode", "ro")
@@ -131,11 +130,11 @@ func dataSourceName(path string, readOnly bool) string {
 	return fileURI(path) + "?" + v.Encode()
 }
 
-// fileURI names a file to SQLite whatever characters its path has.
+// fileURI returns the URI of a file for SQLite, with any characters in its path.
 func fileURI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
 
-// makePrivate makes the database's file, so that it and the files that SQLite
-// puts beside it, which take its mode, are nobody else's to read.
+// makePrivate creates the database file so that only this account can read it and the
+// files that SQLite puts beside it, which take its mode.
 func makePrivate(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
@@ -144,8 +143,7 @@ func makePrivate(path string) (*os.File, error) {
 	return f, nil
 }
 
-// Close waits for what still runs in the background, closes both pools and lets
-// go of the data folder.
+// Close waits for background work, closes both pools and unlocks the data folder.
 func (d *DB) Close() error {
 	d.touches.closeTouches()
 	d.nodeCache.index.close()
@@ -173,7 +171,7 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer c.Close() // after the nodes that changed were noted
+	defer c.Close() // after afterCommit has recorded the changed nodes
 	tx, err := c.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -193,7 +191,7 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 	return nil
 }
 
-// translateError gives SQLite's answers the panel's names.
+// translateError turns errors of SQLite into errors of package connexa.
 func translateError(err error) error {
 	var e sqlite3.Error
 	switch {
@@ -205,7 +203,7 @@ func translateError(err error) error {
 	return err
 }
 
-// toMillis is how the database keeps a time; zero stays zero.
+// toMillis returns a time as the database stores it. The zero time is 0.
 func toMillis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -213,7 +211,7 @@ func toMillis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// fromMillis is the inverse of millis.
+// fromMillis is the inverse of toMillis.
 func fromMillis(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}

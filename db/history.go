@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// A probe is by who started its run; a run that is gone takes the name along.
+// The account of a probe is that of its run, and is lost with the run.
 const historyColumns = `id, node_id, at, what, coalesce(nullif(by, ''), (SELECT runs.by FROM runs WHERE runs.id = run_id), ''), coalesce(run_id, 0), kind, fact, result, before, after, suspect, stale,
 	reached, cause, coalesce(latency, 0), coalesce(control, 0), attempts, lost, coalesce(down, 0), coalesce(up, 0), detail`
 
@@ -39,8 +39,8 @@ func scanEntry(row interface{ Scan(...any) error }) (connexa.Entry, error) {
 	return e, nil
 }
 
-// NodeHistory lists up to n rows of a node's history, the newest first, from the
-// one before the row with the id before on; zero starts at the newest.
+// NodeHistory lists up to n rows of a node's history that are older than the row with
+// the id before, the newest first. Zero starts at the newest.
 func (d *DB) NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]connexa.Entry, error) {
 	if before == 0 {
 		before = math.MaxInt64
@@ -48,25 +48,25 @@ func (d *DB) NodeHistory(ctx context.Context, nodeID, before int64, n int) ([]co
 	return d.queryEntries(ctx, `WHERE node_id = ? AND id < ? ORDER BY id DESC LIMIT ?`, nodeID, before, n)
 }
 
-// NodeHistoryAfter lists up to n rows of a node's history, the newest first, that
-// come right after the row with the id after.
+// NodeHistoryAfter lists the n rows of a node's history that follow the row with the id
+// after, the newest first.
 func (d *DB) NodeHistoryAfter(ctx context.Context, nodeID, after int64, n int) ([]connexa.Entry, error) {
 	list, err := d.queryEntries(ctx, `WHERE node_id = ? AND id > ? ORDER BY id LIMIT ?`, nodeID, after, n)
 	slices.Reverse(list)
 	return list, err
 }
 
-// NodeProbes lists the last n probes of a node as it is now, the newest first.
+// NodeProbes lists the last n probes of a node, without stale ones, the newest first.
 func (d *DB) NodeProbes(ctx context.Context, nodeID int64, n int) ([]connexa.Entry, error) {
 	return d.queryEntries(ctx, `WHERE node_id = ? AND what = 'probe' AND stale = 0 ORDER BY id DESC LIMIT ?`, nodeID, n)
 }
 
-// exportBatch is how many rows WholeHistory reads at once.
+// exportBatch is the number of rows that WholeHistory reads at once.
 const exportBatch = 1000
 
-// WholeHistory yields every row of a node's history, the oldest first. Between
-// bites it holds nothing: who reads slowly is in nobody's way, and what is pruned
-// meanwhile is left out.
+// WholeHistory yields every row of a node's history, the oldest first. It holds no
+// transaction between batches, so a slow consumer blocks nobody; rows that are pruned
+// meanwhile are left out.
 func (d *DB) WholeHistory(ctx context.Context, nodeID int64) iter.Seq2[connexa.Entry, error] {
 	return func(yield func(connexa.Entry, error) bool) {
 		for after := int64(0); ; {
@@ -87,7 +87,7 @@ func (d *DB) WholeHistory(ctx context.Context, nodeID int64) iter.Seq2[connexa.E
 	}
 }
 
-// queryEntries reads rows of history; the first of args is the node.
+// queryEntries reads rows of history. The first of args is the node.
 func (d *DB) queryEntries(ctx context.Context, clause string, args ...any) ([]connexa.Entry, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT `+historyColumns+` FROM history `+clause, args...)
 	if err != nil {
@@ -105,16 +105,15 @@ func (d *DB) queryEntries(ctx context.Context, clause string, args ...any) ([]co
 	return entries, rows.Err()
 }
 
-// LastProbe returns the newest row of a node's history that a probe wrote;
-// NotFound when there is none.
+// LastProbe returns the newest row of a node's history that a probe wrote, or NotFound.
 func (d *DB) LastProbe(ctx context.Context, nodeID int64) (connexa.Entry, error) {
 	e, err := scanEntry(d.read.QueryRowContext(ctx, `SELECT `+historyColumns+` FROM history
 		WHERE node_id = ? AND what = 'probe' AND stale = 0 ORDER BY id DESC LIMIT 1`, nodeID))
 	return e, translateError(err)
 }
 
-// BasisProbe returns the row of history of the probe that a status rests on;
-// NotFound when it was pruned.
+// BasisProbe returns the row of history of the probe that is the basis of a status, or
+// NotFound if it was pruned.
 func (d *DB) BasisProbe(ctx context.Context, nodeID int64, b connexa.Basis) (connexa.Entry, error) {
 	e, err := scanEntry(d.read.QueryRowContext(ctx, `SELECT `+historyColumns+` FROM history
 		WHERE node_id = ? AND what = 'probe' AND stale = 0 AND kind = ? AND at = ? ORDER BY id DESC LIMIT 1`, nodeID, b.Kind, toMillis(b.At)))

@@ -17,12 +17,12 @@ const (
 const (
 	selectRolledUpTo = `SELECT upto FROM history_rolled`
 	setRolledUpTo    = `UPDATE history_rolled SET upto = ?`
-	// Ids of history come again when the newest rows are deleted; the mark must
-	// not stand before what is written next.
+	// Ids of history are used again after the newest rows were deleted, so the position must
+	// not be beyond the last row.
 	forgetGone = `
 		UPDATE history_rolled SET upto = (SELECT coalesce(max(id), 0) FROM history)
 		WHERE upto > (SELECT coalesce(max(id), 0) FROM history)`
-	// The columns end before detail, which mostly lies on pages of its own.
+	// Without the column detail, which is mostly on pages of its own.
 	freshHistory = `
 		SELECT id, node_id, at, what, kind, result, before <> after, stale, reached, latency, attempts, lost, down, up
 		FROM history WHERE id > ? ORDER BY id LIMIT ?`
@@ -32,7 +32,7 @@ const (
 		ON CONFLICT (node_id) DO UPDATE SET at = excluded.at, points = excluded.points`
 )
 
-// addSums is the statement that adds sums to those of an hour or a day.
+// addSums returns the statement that adds sums to those of an hour or a day.
 func addSums(table string) string {
 	return `
 		INSERT INTO ` + table + ` (at, node_id, kind, good, slow, bad, inconclusive, turns, attempts, lost,
@@ -54,31 +54,30 @@ func addSums(table string) string {
 
 var addHour, addDay = addSums("history_hours"), addSums("history_days")
 
-// sumKey names one row of sums.
+// sumKey is the key of one row of sums.
 type sumKey struct {
 	at, node int64
 	kind     string
 }
 
-// sums are what a bite of the history adds up to.
+// sums are the sums of one batch of the history.
 type sums struct {
-	last   int64 // id of its last row; zero: there was none
+	last   int64 // id of its last row; zero: the batch is empty
 	rows   int64
 	hours  map[sumKey]*connexa.Bucket
 	days   map[sumKey]*connexa.Bucket
 	sparks map[int64]*sparkTail
 }
 
-// sparkTail is what a bite adds to a node's spark.
+// sparkTail has the points that a batch adds to a node's spark.
 type sparkTail struct {
 	at     int64
 	points connexa.Spark
 }
 
-// RollUp adds what was written since the last time to the sums of hours and days
-// and to the sparks, in small bites. It returns how many rows it took in. Sums
-// and mark change in one transaction, so each row counts once whatever happens
-// in between.
+// RollUp adds the rows since the last call to the sums of hours and days and to the
+// sparks, in small batches. It returns the number of rows. The sums and the position
+// change in one transaction, so each row counts once, whatever happens in between.
 func (d *DB) RollUp(ctx context.Context) (int64, error) {
 	n, err := d.runThrottled(ctx, func(ctx context.Context, most int) (int64, bool, error) {
 		rows, err := d.rollUpBatch(ctx, most)
@@ -117,7 +116,7 @@ func (d *DB) rollUpBatch(ctx context.Context, most int) (int64, error) {
 	return s.rows, err
 }
 
-// readSums adds up to most rows together, from the mark on.
+// readSums adds up to most rows together, from the position on.
 func readSums(t *stmtTx, most int) (sums, error) {
 	s := sums{hours: map[sumKey]*connexa.Bucket{}, days: map[sumKey]*connexa.Bucket{}, sparks: map[int64]*sparkTail{}}
 	var upto int64
@@ -127,7 +126,7 @@ func readSums(t *stmtTx, most int) (sums, error) {
 	err := t.queryEach(freshHistory, 14, func(row []driver.Value) {
 		s.last = intValue(row[0])
 		s.rows++
-		if textValue(row[3]) != string(connexa.EntryProbe) || intValue(row[7]) == 1 { // or of a server that the node no longer is
+		if textValue(row[3]) != string(connexa.EntryProbe) || intValue(row[7]) == 1 { // or it is of an older revision of the node
 			return
 		}
 		node, at, kind, mark := intValue(row[1]), intValue(row[2]), textValue(row[4]), connexa.Result(textValue(row[5]))
@@ -159,7 +158,7 @@ func joinSums(into map[sumKey]*connexa.Bucket, key sumKey, p connexa.Bucket) {
 	into[key] = &p
 }
 
-// insertValues are the columns of addSums.
+// insertValues returns the values for the statement of addSums.
 func (k sumKey) insertValues(s *connexa.Bucket) []any {
 	list := []any{k.at, k.node, k.kind, s.Good, s.Slow, s.Bad, s.Inconclusive, s.Turns, s.Attempts, s.Lost}
 	for _, f := range []connexa.Sum{s.Latency, s.Down, s.Up} {

@@ -10,19 +10,18 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// maxSpans bounds how many probes a picture is made of.
+// maxSpans is the maximum number of probes in a chart.
 const maxSpans = 50_000
 
-// NodeSpans tells the history of a node since a time, the oldest first: every
-// probe, or what the probes of each hour or day (UTC) came to. A stretch without
-// probes has no span.
+// NodeSpans returns the history of a node since a time, the oldest first: every probe, or
+// the sums of each hour or day (UTC). A period without probes has no span.
 func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) (spans []connexa.Bucket, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("spans of node %d: %w", nodeID, err)
 		}
 	}()
-	tx, err := d.read.BeginTx(ctx, nil) // of the sums and of what they lack
+	tx, err := d.read.BeginTx(ctx, nil) // one snapshot of the sums and of the rows that are not rolled up
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +58,8 @@ func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, sin
 	return spans, nil
 }
 
-// readSpans reads the sums of a node. They stand apart, each among those of its
-// hour, so each is looked up.
+// readSpans reads the sums of a node. Each one is looked up, because they are clustered
+// by time.
 func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, length int64) ([]connexa.Bucket, error) {
 	rows, err := tx.QueryContext(ctx, `
 		WITH RECURSIVE t(at) AS (SELECT ? UNION ALL SELECT at + ? FROM t WHERE at < ?)
@@ -91,8 +90,8 @@ func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, 
 	return spans, rows.Err()
 }
 
-// probesSince reads the probes of a node with ids over after, each as a span. It
-// begins with the newest, for only ids are in order and indexed.
+// probesSince reads the probes of a node with ids over after, each as a span. It begins
+// with the newest, because only ids are in order and indexed.
 func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since time.Time) ([]connexa.Bucket, error) {
 	rows, err := tx.QueryContext(ctx, `
 		SELECT at, what, stale, result, before <> after, attempts, lost, reached, coalesce(latency, 0), coalesce(down, 0), coalesce(up, 0)

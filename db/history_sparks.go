@@ -11,8 +11,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// A point of a spark takes two bytes: whether it failed, and the latency in
-// steps of 0.2 ms, zero where there was none.
+// A point of a spark has two bytes: whether it failed, and the latency in steps of
+// 0.2 ms, or zero without a latency.
 const (
 	sparkFailed = 1 << 15
 	sparkStep   = 200 * time.Microsecond
@@ -39,13 +39,13 @@ func unpackSpark(b []byte) connexa.Spark {
 	return s
 }
 
-// addToSpark puts the points of a bite at the end of a node's spark.
+// addToSpark appends the points of a batch to a node's spark.
 func addToSpark(t *stmtTx, node int64, tail *sparkTail) error {
 	var packed []byte
 	if len(tail.points) < connexa.MaxSpark {
 		err := t.queryEach(sparkOf, 1, func(row []driver.Value) {
 			b, _ := row[0].([]byte)
-			packed = slices.Clone(b) // the driver's, until the next row
+			packed = slices.Clone(b) // the driver reuses b for the next row
 		}, node)
 		if err != nil {
 			return err
@@ -56,8 +56,8 @@ func addToSpark(t *stmtTx, node int64, tail *sparkTail) error {
 	return t.exec(setSpark, node, tail.at, packed)
 }
 
-// Sparks returns the sparks of nodes, each with its last probe at the end, even
-// if that was not rolled up yet. A node that was never probed has none.
+// Sparks returns the sparks of nodes. The last point is the node's last probe, even if it
+// is not rolled up yet. A node that was never probed has no spark.
 func (d *DB) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connexa.Spark, error) {
 	ids := make([]int64, len(nodes))
 	for i := range nodes {
@@ -88,7 +88,7 @@ func (d *DB) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connex
 			continue
 		}
 		mark := connexa.ResultGood
-		// Without a measurement the login was good all the same.
+		// If only the measurement failed, the login was good.
 		if n.Last.Cause != "" && n.Last.Cause.Step() != connexa.Internet {
 			mark = connexa.ResultBad
 		}

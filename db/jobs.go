@@ -12,20 +12,20 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// pausedPriority is added to the turn of the jobs of a paused run: they stand behind all
-// others, where a claim never looks.
+// pausedPriority is added to the priority of the jobs of a paused run. It moves them
+// behind all others, where a claim never looks.
 const pausedPriority = int64(1) << 60
 
-// maxInterruptions is how often the process may die with a job in hand before
-// the job itself is the suspect.
+// maxInterruptions is the number of crashes during a job after which the job is not tried
+// again.
 const maxInterruptions = 3
 
-// crashPenalty is how many turns a job loses when the process died with it in hand: if
-// it was to blame, others are done before it strikes again.
+// crashPenalty is added to the priority of a job that was running when the process died.
+// If the job was the cause, others are done before it runs again.
 const crashPenalty = 2048
 
-// Claim takes up to n due jobs of a kind, in the order of their turns. Passwords
-// are opened for the kinds that log in.
+// Claim claims up to n due jobs of a kind, in the order of their priorities. It opens the
+// passwords for the kinds that log in.
 func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
 	var jobs []connexa.Job
 	err := d.inStmtTx(ctx, func(t *stmtTx) error {
@@ -59,7 +59,8 @@ func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job
 	return jobs, err
 }
 
-// intValue is an INTEGER column of a STRICT table, text a TEXT one.
+// intValue returns the value of an INTEGER column of a STRICT table, textValue that of a
+// TEXT column.
 func intValue(v driver.Value) int64 {
 	n, _ := v.(int64)
 	return n
@@ -77,8 +78,8 @@ func verdictOf(row []driver.Value) connexa.Verdict {
 	}}
 }
 
-// Release gives a job back that was not done: the panel goes down, or this
-// machine could not do it now. It is due again at the given time; zero is now.
+// Release puts a claimed job back into the queue, because the panel shuts down or this
+// host cannot do it now. The job is due at the given time; zero is now.
 func (d *DB) Release(ctx context.Context, j connexa.Job, due time.Time) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, releaseJob, toMillis(due), j.ID, j.Attempt)
@@ -86,11 +87,10 @@ func (d *DB) Release(ctx context.Context, j connexa.Job, due time.Time) error {
 	})
 }
 
-// Finish writes what j found out and closes j, in one transaction: the law, the
-// node's row, the job's row, a row of history, the tallies of its runs. A worker
-// whose job was cancelled, deleted or claimed anew gets Conflict and its result
-// is dropped. A result for an older revision of the node goes to the history
-// only, and the job is queued again.
+// Finish writes the result of j and closes j, in one transaction: the status, the node's
+// row, the job's row, a row of history, the counts of its runs. It returns Conflict and
+// drops the result if the job was cancelled, deleted or claimed again. The result of an
+// older revision of the node goes to the history only, and the job is queued again.
 func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (connexa.Finished, error) {
 	if p.DetailJSON == "" {
 		if err := p.MarshalDetail(); err != nil {
@@ -114,7 +114,7 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 				return err
 			}
 		}
-		var run any // the first that asked for it; none when the panel looked by itself
+		var run any // the oldest of its runs; nil for the re-check of a suspect
 		if !out.Stale {
 			if out.Runs, out.EndedRuns, err = d.tallyResultStmt(t, j, p.Result); err != nil {
 				return err
@@ -137,8 +137,8 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 	return out, err
 }
 
-// tallyResultStmt is tally for the transaction of a result. A ping that passed is
-// followed by a speed test in the runs that want one.
+// tallyResultStmt is tallyResult in a stmtTx. In the runs that want it, a speed test
+// follows a ping that passed.
 func (d *DB) tallyResultStmt(t *stmtTx, j connexa.Job, m connexa.Result) (runs, over []int64, err error) {
 	good, slow, bad, void := countsOf(m)
 	var follow []int64
@@ -165,9 +165,9 @@ func (d *DB) tallyResultStmt(t *stmtTx, j connexa.Job, m connexa.Result) (runs, 
 	return runs, over, err
 }
 
-// judgeFact applies the law and writes the verdict and the figures into the node's
-// row; it fills in out.Verdict and out.Stale. Mostly nothing has happened to the
-// node since the claim, and then one statement does.
+// judgeFact applies the transitions and writes the verdict and the figures into the
+// node's row. It sets out.Verdict and out.Stale. One statement is enough if the node did
+// not change since the claim, which is the normal case.
 func judgeFact(t *stmtTx, j connexa.Job, p connexa.Probed, out *connexa.Finished) (before connexa.Verdict, err error) {
 	before, by := j.Verdict, j.Basis
 	if p.Fact != connexa.NoFact {
@@ -195,8 +195,8 @@ func judgeFact(t *stmtTx, j connexa.Job, p connexa.Probed, out *connexa.Finished
 	return before, err
 }
 
-// applyVerdict is judge for a node whose verdict is before, on the basis of a probe of
-// kind by. When the node has another verdict, basis or revision, nothing is written.
+// applyVerdict is judgeFact for a node with the verdict before and a basis of the kind by.
+// It writes nothing if the node has another verdict, basis or revision.
 func applyVerdict(t *stmtTx, j connexa.Job, p connexa.Probed, before connexa.Verdict, by connexa.Kind, out *connexa.Finished) (bool, error) {
 	after, err := before.After(p.Fact)
 	if err != nil {
@@ -208,7 +208,7 @@ func applyVerdict(t *stmtTx, j connexa.Job, p connexa.Probed, before connexa.Ver
 		vendor, host, firmware = p.Peer.Vendor, p.Peer.Host, p.Peer.Firmware
 	}
 	var basisKind, basisReached, basisCause, basisAt any // nil keeps the basis
-	// A login that a running service answers for tests no login, and so confirms none.
+	// A login that a running service answered tests no login, so it confirms none.
 	unproven := before.Status == after.Status && p.Fact == connexa.LoggedIn && connexa.ByService(o.Reached, o.Cause)
 	if !unproven && connexa.BecomesBasis(before.Status, after.Status, by, p.Fact, o.Kind) {
 		basisKind, basisReached, basisCause, basisAt = string(o.Kind), o.Reached.Index(), string(o.Cause), toMillis(o.At)
@@ -230,7 +230,7 @@ func applyVerdict(t *stmtTx, j connexa.Job, p connexa.Probed, before connexa.Ver
 	return true, nil
 }
 
-// countsOf is what the end of a job adds to the counts of its runs.
+// countsOf returns what the result of a job adds to the counts of its runs.
 func countsOf(m connexa.Result) (good, slow, bad, void int) {
 	switch m {
 	case connexa.ResultGood:
@@ -244,7 +244,7 @@ func countsOf(m connexa.Result) (good, slow, bad, void int) {
 	}
 }
 
-// tallyResult counts the end of a job in every live run that waits for it and returns
+// tallyResult counts the result of a job in every live run that waits for it and returns
 // those runs.
 func (d *DB) tallyResult(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Result) (runs []int64, err error) {
 	good, slow, bad, void := countsOf(m)
@@ -278,13 +278,13 @@ func (d *DB) tallyResult(ctx context.Context, tx *sql.Tx, jobID int64, m connexa
 	return runs, nil
 }
 
-// endJobs closes jobs that will never be done, with a void mark, and counts them
-// in their runs. It returns the runs whose tallies changed.
+// endJobs closes jobs with an inconclusive result and counts them in their runs. It
+// returns the runs whose counts changed.
 func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Result) ([]int64, error) {
 	touched := map[int64]bool{}
 	var runs []int64
 	for _, id := range ids {
-		// The raised attempt is the fence against a worker that still has it.
+		// The higher attempt is the fence against a worker that still runs the job.
 		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'done', result = ?, attempt = attempt + 1, finished_at = ? WHERE id = ?`,
 			m, d.now().UnixMilli(), id); err != nil {
 			return nil, err
@@ -303,9 +303,8 @@ func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Res
 	return runs, nil
 }
 
-// endJobsOfNodes ends the live jobs of nodes that are about to be deleted; call
-// it in the transaction that deletes them. It returns the runs whose tallies
-// changed.
+// endJobsOfNodes ends the live jobs of nodes, in the transaction that deletes the nodes.
+// It returns the runs whose counts changed.
 func (d *DB) endJobsOfNodes(ctx context.Context, tx *sql.Tx, nodeIDs []int64) ([]int64, error) {
 	ids, err := queryIDs(tx.QueryContext(ctx, `
 		SELECT j.id FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL`,
@@ -316,9 +315,9 @@ func (d *DB) endJobsOfNodes(ctx context.Context, tx *sql.Tx, nodeIDs []int64) ([
 	return d.endJobs(ctx, tx, ids, connexa.ResultDeleted)
 }
 
-// Recover queues again what was running when the process died; a job that was
-// interrupted three times ends as an internal error. Call it before the first
-// Claim: one process owns the file, so every running row is an orphan.
+// Recover puts the jobs that were running when the process died back into the queue. A
+// job that was interrupted three times ends as an internal error. It must be called
+// before the first Claim: one process owns the file, so no running job has a worker.
 func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET interrupted = interrupted + 1 WHERE finished_at IS NULL AND state = 'running'`); err != nil {
@@ -341,10 +340,10 @@ func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 	return queued, err
 }
 
-// RequeueSuspects queues a job for every suspect whose last look is long enough ago:
-// a minute, or nearly two after a refused login, because a stale session on the
-// server can look like a wrong password. A look that found nothing out gives the
-// server the same rest. It returns how many jobs it added.
+// RequeueSuspects queues a job for every suspect whose last probe ended long enough ago: a
+// minute, or 105 seconds after a refused login, because a stale session on the server can
+// look like a wrong password. The same delay follows a probe without a fact. It returns
+// the number of new jobs.
 func (d *DB) RequeueSuspects(ctx context.Context) (int64, error) {
 	now := d.now()
 	var n int64
@@ -367,7 +366,7 @@ func (d *DB) RequeueSuspects(ctx context.Context) (int64, error) {
 	return n, err
 }
 
-// queryIDs reads the first column of rows; it takes the results of a query call.
+// queryIDs reads the first column of rows. Its parameters are the results of a query.
 func queryIDs(rows *sql.Rows, err error) ([]int64, error) {
 	if err != nil {
 		return nil, err
@@ -384,7 +383,7 @@ func queryIDs(rows *sql.Rows, err error) ([]int64, error) {
 	return ids, rows.Err()
 }
 
-// toMicros is how the database keeps a duration; what is not known is NULL.
+// toMicros returns a duration as the database stores it, or nil if it is unknown.
 func toMicros(t time.Duration) any {
 	if t <= 0 {
 		return nil
@@ -399,7 +398,7 @@ func positiveOrNil(n int64) any {
 	return n
 }
 
-// Revisions are those of the nodes at an address, by their ids.
+// Revisions returns the revisions of the nodes at an address, by node.
 func (d *DB) Revisions(ctx context.Context, address string) (map[int64]int64, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT id, revision FROM nodes WHERE address = ?`, address)
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// CountLiveJobs counts the jobs that have not ended, for every kind there is.
+// CountLiveJobs counts the jobs that have not ended, for every kind.
 func (d *DB) CountLiveJobs(ctx context.Context) ([]connexa.LiveJobs, error) {
-	// Two indexes answer it; the state of each job would have to be looked up.
+	// Two indexes are enough for this; a query by state would look up each job.
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT kind, sum(n), sum(queued) FROM (
 			SELECT kind, count(*) AS n, 0 AS queued FROM jobs INDEXED BY jobs_one_live WHERE finished_at IS NULL GROUP BY kind

@@ -20,21 +20,21 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// KeyFile is the name of the key's file inside the data folder.
+// KeyFile is the name of the key file in the data folder.
 const KeyFile = "connexa.key"
 
-// keyring seals what must not be read from a stolen database file
-// (XChaCha20-Poly1305) and digests what must be found again without opening it
-// (HMAC-SHA-256). Both keys are derived from the one that the admin keeps.
+// keyring seals values that must not be readable in a stolen database file
+// (XChaCha20-Poly1305), and makes digests of values that must be found without opening
+// them (HMAC-SHA-256). Both keys are derived from the admin's key.
 type keyring struct {
-	source string // where the key came from, for messages
+	source string // of the key, for messages
 	aead   cipher.AEAD
 	mac    []byte
-	cookie [2][]byte // signs and seals cookies
+	cookie [2][]byte // keys that sign and encrypt cookies
 }
 
-// openKeyring takes the key from o.Key or the key file; a fresh data folder gets
-// a new one.
+// openKeyring takes the key from o.Key or the key file. It creates a key for a new data
+// folder.
 func openKeyring(o Options) (*keyring, error) {
 	if o.Key != "" {
 		return parseKey("CONNEXA_KEY", o.Key.Reveal())
@@ -47,7 +47,7 @@ func openKeyring(o Options) (*keyring, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the key: %w", err)
 	}
-	// A folder that holds a database has had a key: a new one would not fit it.
+	// A folder with a database had a key, and a new one would not open it.
 	if info, err := os.Stat(filepath.Join(o.Dir, File)); err == nil && info.Size() > 0 {
 		return nil, connexa.Errorf(connexa.Invalid, "start.key.missing", path)
 	}
@@ -87,14 +87,14 @@ func newKeyring(from string, raw []byte) (*keyring, error) {
 	return &keyring{source: from, aead: aead, mac: keys[1], cookie: [2][]byte{keys[2], keys[3]}}, nil
 }
 
-// CookieKeys returns the keys, 32 bytes each, that sign and encrypt the cookies
-// that carry more than a token.
+// CookieKeys returns the keys, 32 bytes each, that sign and encrypt the cookies that
+// contain more than a token.
 func (d *DB) CookieKeys() (sign, encrypt []byte) {
 	return bytes.Clone(d.ring.cookie[0]), bytes.Clone(d.ring.cookie[1])
 }
 
-// seal encrypts plain. The purpose, such as "node.password", is bound to it, so
-// that what was sealed for one column does not open in another.
+// seal encrypts plain and binds it to a purpose such as "node.password", so that a value
+// of one column does not open in another.
 func (k *keyring) seal(purpose string, plain []byte) []byte {
 	nonce := make([]byte, chacha20poly1305.NonceSizeX, chacha20poly1305.NonceSizeX+len(plain)+chacha20poly1305.Overhead)
 	rand.Read(nonce)
@@ -114,8 +114,8 @@ func (k *keyring) unseal(purpose string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// keyedDigest is a keyed digest of parts: equal for equal parts, and without the key
-// nobody can try guesses against it.
+// keyedDigest returns a keyed digest of parts. It is equal for equal parts; without the
+// key nobody can test guesses against it.
 func (k *keyring) keyedDigest(purpose string, parts ...string) []byte {
 	h := hmac.New(sha256.New, k.mac)
 	fmt.Fprintf(h, "%s\x00", purpose)

@@ -13,12 +13,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// LockFile is the name of the file that keeps a second process out of the data
-// folder. It holds the pid of the first.
+// LockFile is the name of the file that keeps a second process out of the data folder. It
+// contains the pid of the first.
 const LockFile = "connexa.lock"
 
-// lockFolder takes the data folder for this process until the file is closed.
-// The kernel lets go of it with the process, however that ends.
+// lockFolder locks the data folder for this process until the file is closed. The kernel
+// unlocks it at the end of the process, however it ends.
 func lockFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -13,9 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// migrate brings the schema up to date. A database that was made by a newer
-// program, or sealed with another key, is left as it is; one that is older is
-// copied first.
+// migrate migrates the schema. It first copies an older database. It does not touch one
+// that was made by a newer program or sealed with another key.
 func (d *DB) migrate(ctx context.Context, dir string, schema fs.FS) error {
 	p, err := goose.NewProvider(goose.DialectSQLite3, d.write, schema)
 	if err != nil {
@@ -46,7 +45,7 @@ func (d *DB) migrate(ctx context.Context, dir string, schema fs.FS) error {
 	return d.checkKey(ctx)
 }
 
-// tooNew names the newest copy that this program can read, if one is left.
+// tooNew returns an error that names the newest copy that this program can read, if any.
 func tooNew(dir string, has, want int64) error {
 	list, err := listSnapshots(dir)
 	if err != nil {
@@ -61,12 +60,12 @@ func tooNew(dir string, has, want int64) error {
 }
 
 const (
-	keyCheckName  = "key_check" // row of the settings table
+	keyCheckName  = "key_check" // a row of the settings table
 	keyCheckPlain = "connexa"
 )
 
-// checkKey opens a known text that the right key has sealed, so that a wrong key
-// is found at the start and not at the first password. The first start seals it.
+// checkKey opens a known text that was sealed at the first start, so that a wrong key is
+// found at the start and not at the first password.
 func (d *DB) checkKey(ctx context.Context) error {
 	var value string
 	err := d.write.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = ?`, keyCheckName).Scan(&value)

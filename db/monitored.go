@@ -12,9 +12,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// followStatus keeps, in the transaction of a result, what hangs on how a status
-// changes: whether the node flaps, and that the monitor thinks about it. It
-// never touches the status itself. Mostly nothing has changed, and it does nothing.
+// followStatus records the consequences of a change of status in the transaction of the
+// result: whether the node flaps, and that the monitor must plan it again. It never
+// changes the status. In the normal case nothing has changed and it does nothing.
 func (d *DB) followStatus(t *stmtTx, node int64, before connexa.Status, p connexa.Probed, out *connexa.Finished) error {
 	after := out.Verdict.Status
 	out.WentDown = before.Validated() && !after.Validated()
@@ -46,7 +46,7 @@ func (d *DB) followStatus(t *stmtTx, node int64, before connexa.Status, p connex
 	return nil
 }
 
-// recordTransition remembers that a node went down or came up.
+// recordTransition records that a node went down or came up.
 func recordTransition(t *stmtTx, node int64, at time.Time, watched bool, out *connexa.Finished) error {
 	f, err := flapsOf(t, node)
 	if err != nil {
@@ -64,12 +64,12 @@ func flapsOf(t *stmtTx, node int64) (f connexa.Flaps, err error) {
 	return f, err
 }
 
-// EndFlapping ends the flapping of the nodes that have been quiet for long
-// enough, of a few at a time, and returns those.
+// EndFlapping ends the flapping of nodes that have been stable for long enough, a few at a
+// time, and returns them.
 func (d *DB) EndFlapping(ctx context.Context) ([]connexa.StableNode, error) {
 	const few = 200
 	now := d.now().UnixMilli()
-	// Without the writer, which is seldom needed.
+	// On a reader first, because the writer is seldom needed.
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT n.id, n.address, n.port, n.status, EXISTS (SELECT 1 FROM monitored WHERE node_id = n.id)
 		FROM flaps f JOIN nodes n ON n.id = f.node_id WHERE f.until > 0 AND f.until <= ? ORDER BY f.until LIMIT ?`, now, few)
@@ -113,7 +113,7 @@ func scanMonitored(scan func(...any) error) (w connexa.Monitored, err error) {
 	return w, nil
 }
 
-// DueMonitored returns up to n of the watches that are due, the longest first.
+// DueMonitored returns up to n monitored nodes that are due, the longest overdue first.
 func (d *DB) DueMonitored(ctx context.Context, n int) ([]connexa.Monitored, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT `+monitoredColumns+` FROM monitored w INDEXED BY monitored_due JOIN nodes n ON n.id = w.node_id
@@ -133,13 +133,13 @@ func (d *DB) DueMonitored(ctx context.Context, n int) ([]connexa.Monitored, erro
 	return list, rows.Err()
 }
 
-// CountMonitored says of how many nodes the next look is planned.
+// CountMonitored returns the number of nodes with a planned probe.
 func (d *DB) CountMonitored(ctx context.Context) (n int, err error) {
 	err = d.read.QueryRowContext(ctx, `SELECT count(*) FROM monitored INDEXED BY monitored_due WHERE due_at IS NOT NULL`).Scan(&n)
 	return n, err
 }
 
-// MonitoredNode returns what the monitor remembers of a node; nil: the node was not
+// MonitoredNode returns the state of the monitor for a node, or nil if the node was not
 // validated since its last edit.
 func (d *DB) MonitoredNode(ctx context.Context, node int64) (*connexa.Monitored, error) {
 	w, err := scanMonitored(d.read.QueryRowContext(ctx, `
@@ -153,9 +153,9 @@ func (d *DB) MonitoredNode(ctx context.Context, node int64) (*connexa.Monitored,
 	return &w, nil
 }
 
-// StartMonitorRun starts the runs of the monitor and writes what it has planned, in one
-// transaction, so that no look is lost or made twice. What has changed since it
-// was read keeps what it has.
+// StartMonitorRun starts the runs of the monitor and writes its plans, in one
+// transaction, so that no probe is lost or made twice. It leaves out the plans of nodes
+// that changed since they were read.
 func (d *DB) StartMonitorRun(ctx context.Context, l connexa.MonitorRun) (runs []connexa.Run, err error) {
 	type change struct {
 		Node   int64  `json:"n"`
@@ -203,13 +203,13 @@ func (d *DB) StartMonitorRun(ctx context.Context, l connexa.MonitorRun) (runs []
 	return runs, err
 }
 
-// scheduledSetting is the row of the settings table with the schedule that the watches
-// follow.
+// scheduledSetting is the row of the settings table with the schedule that the monitored
+// nodes follow.
 const scheduledSetting = "monitor_armed"
 
-// ScheduleMonitored makes every watch follow a schedule, of which key is the name: what
-// would be due later than it says is brought forward, and what sleeps is woken,
-// all of it spread over an interval. When they follow it already it does nothing.
+// ScheduleMonitored applies a schedule, identified by key, to every monitored node: it
+// moves probes that would be too late forward and plans nodes that had no probe planned,
+// spread over an interval. It does nothing if the schedule is already applied.
 func (d *DB) ScheduleMonitored(ctx context.Context, key string, ping, login time.Duration) error {
 	var armed string
 	err := d.read.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM settings WHERE name = ?), '')`, scheduledSetting).Scan(&armed)
@@ -227,7 +227,7 @@ func (d *DB) ScheduleMonitored(ctx context.Context, key string, ping, login time
 				return nil
 			}
 			now := d.now().UnixMilli()
-			// A node that failed keeps its own time, and what was given up stays so.
+			// A failed node keeps its own time, and a node that was given up stays so.
 			res, err := tx.ExecContext(ctx, `
 				UPDATE monitored SET
 					due_at = CASE

@@ -11,19 +11,19 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// nodeCache holds what is dear to compute about the fleet and may be a moment
-// old on a page. What acts on a selection counts for itself.
+// nodeCache holds values about the fleet that are expensive to compute and may be slightly
+// old on a page. Actions on a selection count for themselves.
 type nodeCache struct {
-	writes     atomic.Int64 // raised after every commit: without one nothing is old
-	generation atomic.Int64 // raised after nodes came, went or were edited
+	writes     atomic.Int64 // incremented after every commit; if it is unchanged, no value is old
+	generation atomic.Int64 // incremented after nodes were added, edited or deleted
 	counts     countCache
 	index      nodeIndex
 	facets     staleCache[connexa.Facets]
 	fleet      staleCache[connexa.Fleet]
 }
 
-// fleetChanged is called after the commit of what added, edited or deleted
-// nodes. Probes do not call it: for them a second of age is enough.
+// fleetChanged is called after the commit of added, edited or deleted nodes. Probes do not
+// call it: for them, a value may be a second old.
 func (d *DB) fleetChanged() { d.nodeCache.generation.Add(1) }
 
 const (
@@ -41,24 +41,24 @@ type countEntry struct {
 	age snapshot
 }
 
-// snapshot says what a cached value was computed from.
+// snapshot identifies the state of the database from which a value was computed.
 type snapshot struct {
 	writes, generation int64
 	at                 time.Time
 }
 
-// takeSnapshot is taken before the value is read.
+// takeSnapshot must be called before the value is read.
 func (c *nodeCache) takeSnapshot(now time.Time) snapshot {
 	return snapshot{c.writes.Load(), c.generation.Load(), now}
 }
 
-// isFresh says whether a value from old is good enough: nothing was written since,
-// or only results of probes, and not for longer than most.
+// isFresh reports whether a value from old is good enough: nothing was written since, or
+// only results of probes, and it is at most most old.
 func (s snapshot) isFresh(old snapshot, most time.Duration) bool {
 	return s.writes == old.writes || s.generation == old.generation && s.at.Sub(old.at) < most
 }
 
-// CountNodes says how many nodes s means, as of now.
+// CountNodes returns the current number of nodes in s.
 func (d *DB) CountNodes(ctx context.Context, s connexa.Selection) (int, error) {
 	var n int
 	var err error
@@ -74,7 +74,7 @@ func (d *DB) CountNodes(ctx context.Context, s connexa.Selection) (int, error) {
 	return n, nil
 }
 
-// countCached is CountNodes for a list, at most countAge old while probes go on.
+// countCached is CountNodes for a list. It may be countAge old while probes run.
 func (d *DB) countCached(ctx context.Context, f connexa.Filter) (int, error) {
 	b, err := json.Marshal(f)
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// deleteBatch is how many nodes one transaction deletes: between two of them
-// results of probes are written.
+// deleteBatch is the number of nodes that one transaction deletes. Between two
+// transactions, results of probes are written.
 const deleteBatch = 500
 
-// SelectNodes returns the ids that s means as of now, of nodes that exist.
+// SelectNodes returns the current ids of the nodes in s.
 func (d *DB) SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, error) {
 	cond, args := whereSelected(s)
 	ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT id FROM nodes WHERE `+cond+` ORDER BY id`, args...))
@@ -23,10 +23,9 @@ func (d *DB) SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, err
 	return ids, nil
 }
 
-// DeleteNodes deletes nodes with their history and ends their live jobs as
-// deleted. It works in batches: when it fails in between, what was deleted
-// before stays deleted and is in the count. It returns too the runs whose
-// tallies changed.
+// DeleteNodes deletes nodes with their history and ends their live jobs as deleted. It
+// works in batches: after an error, deleted is the number of nodes that were deleted
+// before it. It also returns the runs whose counts changed.
 func (d *DB) DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error) {
 	ids = distinctIDs(slices.Clone(ids)) // a job counts once
 	for batch := range slices.Chunk(ids, deleteBatch) {
@@ -65,7 +64,7 @@ func (d *DB) deleteFew(ctx context.Context, ids []int64) (n int64, runs []int64,
 	return n, runs, err
 }
 
-// distinctIDs sorts ids and drops what is there twice.
+// distinctIDs sorts ids and removes duplicates.
 func distinctIDs(ids []int64) []int64 {
 	slices.Sort(ids)
 	return slices.Compact(ids)

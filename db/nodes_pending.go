@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// ScheduleDeletion notes nodes that are to be deleted, all of them or none. DeletePending
-// does it, also after a restart.
+// ScheduleDeletion records nodes for DeletePending, all of them or none. The record
+// survives a restart.
 func (d *DB) ScheduleDeletion(ctx context.Context, ids []int64) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
@@ -20,7 +20,7 @@ func (d *DB) ScheduleDeletion(ctx context.Context, ids []int64) error {
 	return nil
 }
 
-// CountPendingDeletions counts the nodes that are still to be deleted.
+// CountPendingDeletions counts the nodes that DeletePending has not deleted yet.
 func (d *DB) CountPendingDeletions(ctx context.Context) (int, error) {
 	var n int
 	if err := d.read.QueryRowContext(ctx, `SELECT count(*) FROM pending_deletions`).Scan(&n); err != nil {
@@ -29,9 +29,8 @@ func (d *DB) CountPendingDeletions(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// DeletePending deletes what Doom noted, a few nodes at a time so that nobody
-// waits for the writer. told hears, after each few, which nodes are gone and the
-// runs whose tallies changed.
+// DeletePending deletes the nodes of ScheduleDeletion in throttled batches. It calls told
+// after each batch with the deleted nodes and the runs whose counts changed.
 func (d *DB) DeletePending(ctx context.Context, told func(gone, runs []int64)) error {
 	_, err := d.runThrottled(ctx, func(ctx context.Context, most int) (int64, bool, error) {
 		ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM pending_deletions ORDER BY node_id LIMIT ?`, most))

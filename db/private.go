@@ -13,25 +13,25 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// What other users of the machine may do with a file or folder.
+// The rights of other users of the machine.
 const (
-	forOthers   fs.FileMode = 0o077 // of the group, too
+	forOthers   fs.FileMode = 0o077 // and of the group
 	writeOthers fs.FileMode = 0o022
 )
 
-// acmeDir is the folder, inside the data folder, of the certificates that the panel gets
-// for itself, with their private keys.
+// acmeDir is the folder, in the data folder, of the certificates that the panel obtains by
+// ACME, with their private keys.
 const acmeDir = "acme"
 
-// CheckPrivate refuses files that other users of this machine may read, write or run,
-// with the line that mends it. What is not there is fine.
+// CheckPrivate refuses files that other users of this machine may read, write or execute.
+// The error has the command that fixes it. Missing files are not an error.
 func CheckPrivate(paths ...string) error {
-	if runtime.GOOS == "windows" { // its modes say nothing
+	if runtime.GOOS == "windows" { // file modes mean nothing there
 		return nil
 	}
 	var loose []string
 	for _, path := range paths {
-		info, err := os.Stat(path) // of what a link leads to
+		info, err := os.Stat(path) // follows links
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
@@ -46,18 +46,18 @@ func CheckPrivate(paths ...string) error {
 	return connexa.Errorf(connexa.Invalid, "start.loose", strings.Join(loose, ", "), shellLine("chmod", "600", loose...))
 }
 
-// CheckTLSKey refuses the private key of a certificate that every user of this machine
-// may read. A group may: that is how several servers share one.
+// CheckTLSKey refuses the private key of a certificate that every user of this machine may
+// read. A group may read it, because several servers can share a key like that.
 func CheckTLSKey(path string) error {
 	info, err := os.Stat(path)
 	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o007 == 0 {
-		return nil // who reads it next says what is wrong with it
+		return nil // the next reader of the file reports it
 	}
 	return connexa.Errorf(connexa.Invalid, "start.loose.tls", path, shellLine("chmod", "o-rwx", path))
 }
 
-// checkFolder refuses a data folder whose files others may read. The folder itself is
-// closed to others where all in it is the panel's.
+// checkFolder refuses a data folder with files that others may read. It closes the folder
+// to others if everything in it belongs to the panel.
 func checkFolder(dir string, log *slog.Logger) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -81,8 +81,8 @@ func checkFolder(dir string, log *slog.Logger) error {
 	return nil
 }
 
-// closeFolder takes the rights of others away from a folder of ours. One that holds
-// more is left as it is, and refused where others may put files in place of ours.
+// closeFolder removes the rights of others from a folder with only the panel's files. It
+// does not change any other folder, and refuses it if others may replace files in it.
 func closeFolder(dir string, log *slog.Logger) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -110,7 +110,7 @@ func closeFolder(dir string, log *slog.Logger) error {
 	return nil
 }
 
-// holdsOurs says whether nothing is in a folder but what the panel puts there.
+// holdsOurs reports whether a folder contains only files of the panel.
 func holdsOurs(dir string) (bool, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -129,12 +129,12 @@ func holdsOurs(dir string) (bool, error) {
 	return true, nil
 }
 
-// globQuote has a path stand for itself in a pattern.
+// globQuote quotes a path for use in a pattern.
 func globQuote(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// shellLine is a command to copy.
+// shellLine returns a command to copy.
 func shellLine(command, mode string, paths ...string) string {
 	words := []string{command, mode}
 	for _, p := range paths {

@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// profilePurpose binds what is sealed to the column it is for.
+// profilePurpose binds sealed keys to their column.
 const profilePurpose = "profile.key"
 
 const profileColumns = `p.id, p.client_id, u.name, p.label, p.name, p.serial, p.password, p.created_at, p.expires_at, p.revoked_at`
@@ -24,8 +24,8 @@ func scanProfile(scan func(...any) error, more ...any) (connexa.Profile, error) 
 	return p, err
 }
 
-// AddProfile adds a profile and returns its id. Its key is kept, sealed: one
-// certificate goes with a file for each node, also for those that come later.
+// AddProfile adds a profile and returns its id. It stores the key, sealed: one certificate
+// works in the files of all nodes, also of later ones.
 func (d *DB) AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO profiles (client_id, label, name, serial, password, cert, key, created_at, expires_at)
@@ -48,7 +48,7 @@ func (d *DB) AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, er
 	return id, nil
 }
 
-// RevokeProfile ends a profile for good, with its key and its links.
+// RevokeProfile revokes a profile forever and deletes its key and its links.
 func (d *DB) RevokeProfile(ctx context.Context, id int64) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE profiles SET revoked_at = ?, key = NULL WHERE id = ? AND revoked_at = 0`, toMillis(d.now()), id)
@@ -69,7 +69,7 @@ func (d *DB) RevokeProfile(ctx context.Context, id int64) error {
 	return nil
 }
 
-// DeleteProfile forgets a profile.
+// DeleteProfile deletes a profile.
 func (d *DB) DeleteProfile(ctx context.Context, id int64) error {
 	if err := d.changeService(ctx, `DELETE FROM profiles WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("delete profile %d: %w", id, err)
@@ -77,8 +77,8 @@ func (d *DB) DeleteProfile(ctx context.Context, id int64) error {
 	return nil
 }
 
-// Profiles lists profiles, of one access user or (0) of all, by user, the newest
-// first.
+// Profiles lists the profiles of one client, or of all clients for 0, by client, the
+// newest first.
 func (d *DB) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles p JOIN clients u ON u.id = p.client_id
 		WHERE ?1 = 0 OR p.client_id = ?1 ORDER BY u.name, p.revoked_at > 0, p.id DESC`, user)
@@ -97,8 +97,8 @@ func (d *DB) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error
 	return list, rows.Err()
 }
 
-// ProfileKey returns a profile with its certificate and key. One that was revoked
-// has no key: Conflict.
+// ProfileKey returns a profile with its certificate and key, or Conflict if it was revoked
+// and has no key.
 func (d *DB) ProfileKey(ctx context.Context, id int64) (connexa.ProfileKey, error) {
 	var (
 		p      connexa.ProfileKey
@@ -117,7 +117,7 @@ func (d *DB) ProfileKey(ctx context.Context, id int64) (connexa.ProfileKey, erro
 	return p, err
 }
 
-// AddProfileLink adds a link with a token, and forgets those that have expired.
+// AddProfileLink adds a link with a token, and deletes expired links.
 func (d *DB) AddProfileLink(ctx context.Context, l connexa.ProfileLink, token string) error {
 	hash := sha256.Sum256([]byte(token))
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
@@ -134,8 +134,7 @@ func (d *DB) AddProfileLink(ctx context.Context, l connexa.ProfileLink, token st
 	return nil
 }
 
-// ProfileLink returns the link with a token; one that was used or has expired is
-// NotFound.
+// ProfileLink returns the link with a token, or NotFound if it was used or has expired.
 func (d *DB) ProfileLink(ctx context.Context, token string) (connexa.ProfileLink, error) {
 	hash := sha256.Sum256([]byte(token))
 	var (
@@ -151,7 +150,7 @@ func (d *DB) ProfileLink(ctx context.Context, token string) (connexa.ProfileLink
 	return l, nil
 }
 
-// UseProfileLink uses a link up: of several who come at once, one gets it.
+// UseProfileLink marks a link as used. Only one of several concurrent calls succeeds.
 func (d *DB) UseProfileLink(ctx context.Context, id int64) error {
 	if err := d.changeService(ctx, `DELETE FROM profile_links WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("use a link to a profile: %w", err)
@@ -159,7 +158,7 @@ func (d *DB) UseProfileLink(ctx context.Context, id int64) error {
 	return nil
 }
 
-// ProfileLinks counts the links that can still be used, by profile.
+// ProfileLinks counts the usable links, by profile.
 func (d *DB) ProfileLinks(ctx context.Context) (map[int64]int, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT profile_id, count(*) FROM profile_links WHERE expires_at > ? GROUP BY 1`, toMillis(d.now()))
 	if err != nil {

@@ -16,27 +16,27 @@ const (
 
 	jobsSeenEvery = 24 * time.Hour
 
-	// The runs of the monitor are many, and the history says the same.
+	// The monitor has many runs, and the history has the same results.
 	monitorKept = 3 * 24 * time.Hour
 )
 
-// pruning is where the last round has come to, so that the next one need not
-// look at the same rows again.
+// pruning is the position of the last round, so that the next one does not look at the
+// same rows again.
 type pruning struct {
-	old        int64     // of the probes that are too old for it
-	upto       int64     // id of the last row of the old ones in a row that it looked at
-	generation int64     // of the fleet: ids come again when nodes take the newest rows with them
-	jobsSeen   time.Time // when all jobs were looked at last
+	old        int64     // the time limit of that round
+	upto       int64     // id of the last of the old rows in a row
+	generation int64     // of the fleet: ids are used again if nodes were deleted with the newest rows
+	jobsSeen   time.Time // time of the last look at all jobs
 }
 
-// RunHistory keeps the history in shape until ctx is done: it rolls up what was
-// written, notes each day how the fleet stands, and deletes what is older than
-// keep() says; beside it the jobs and runs that ended more than 90 days ago, those of the
-// monitor sooner. All of it goes in small bites, so that results and imports come first.
+// RunHistory maintains the history until ctx is done: it rolls up new rows, records the
+// state of the fleet, and deletes rows that are older than keep allows, as well as jobs
+// and runs that ended more than 90 days ago (those of the monitor: monitorKept). It works
+// in throttled batches, so that results and imports come first.
 func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Retention) error {
-	// The first page after a start need not wait for the whole fleet to be counted.
+	// Fills both caches, so that the first page after a start does not wait for a scan.
 	if _, err := d.Facets(ctx); err == nil {
-		_, _ = d.Fleet(ctx) // who asks for it next is told what failed
+		_, _ = d.Fleet(ctx) // the next caller gets the error
 	}
 	tick := time.NewTicker(rollEvery)
 	defer tick.Stop()
@@ -63,9 +63,9 @@ func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Retention) erro
 	}
 }
 
-// Prune deletes what is older than keep says and, first, rolls up what was not
-// yet. Probes that changed a status stay: they explain it. It returns how many
-// rows it deleted.
+// Prune first rolls up new rows, then deletes rows that are older than keep allows. It
+// keeps probes that changed a status, because they explain it. It returns the number of
+// deleted rows.
 func (d *DB) Prune(ctx context.Context, keep connexa.Retention) (total int64, err error) {
 	if _, err := d.RollUp(ctx); err != nil {
 		return 0, err
@@ -107,11 +107,11 @@ func (d *DB) hasDeletions(ctx context.Context, query string, args ...any) (int64
 	return res.RowsAffected()
 }
 
-// pruneProbes deletes probes from before old. Ids grow with time, so it ends at
-// the first bite that is all young.
+// pruneProbes deletes probes from before old. Ids grow with time, so it ends at the first
+// batch without old rows.
 func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 	p := &d.pruning
-	if generation := d.nodeCache.generation.Load(); old < p.old || generation != p.generation { // or more is to be kept than before
+	if generation := d.nodeCache.generation.Load(); old < p.old || generation != p.generation { // or more rows must be kept than before
 		*p = pruning{generation: generation, jobsSeen: p.jobsSeen}
 	}
 	p.old = old
@@ -135,11 +135,11 @@ func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 			if err != nil {
 				return err
 			}
-			after, whole = last, aged == rows // else there are young ones among them, which age
+			after, whole = last, aged == rows // otherwise some of them are young and will become old
 			if n, err = res.RowsAffected(); err != nil || n == 0 {
 				return err
 			}
-			// If the newest went, their ids come again.
+			// If the newest rows were deleted, their ids are used again.
 			if err := tx.QueryRowContext(ctx, `SELECT min(?, coalesce(max(id), 0)) FROM history`, after).Scan(&after); err != nil {
 				return err
 			}
@@ -153,7 +153,7 @@ func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 	})
 }
 
-// pruneSums deletes the sums from before old: they stand at the beginning.
+// pruneSums deletes the sums from before old, which are at the beginning of the table.
 func (d *DB) pruneSums(ctx context.Context, table string, old int64) (int64, error) {
 	query := `DELETE FROM ` + table + ` WHERE (at, node_id, kind) IN (
 		SELECT at, node_id, kind FROM ` + table + ` WHERE at < ? ORDER BY at, node_id, kind LIMIT ?)`
@@ -163,8 +163,8 @@ func (d *DB) pruneSums(ctx context.Context, table string, old int64) (int64, err
 	})
 }
 
-// pruneGone deletes the sums of deleted nodes. They are all over the tables, so
-// it looks through them without the writer.
+// pruneGone deletes the sums of deleted nodes. They are scattered over the tables, so it
+// searches for them without the writer.
 func (d *DB) pruneGone(ctx context.Context) (total int64, err error) {
 	gone, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM history_gone`))
 	if err != nil || len(gone) == 0 {
@@ -200,8 +200,8 @@ func (d *DB) pruneGone(ctx context.Context) (total int64, err error) {
 	return total, err
 }
 
-// sumsOf looks at the rows of sums after a key, and returns the keys of those
-// that belong to nodes, the last row that it saw and how many it saw.
+// sumsOf reads up to most rows of sums after a key. It returns the keys of those that
+// belong to nodes, the last row that it read and the number of rows that it read.
 func (d *DB) sumsOf(ctx context.Context, table, nodes string, after sumKey, most int) (keys []sumKey, last sumKey, seen int, err error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT at, node_id, kind, node_id IN (SELECT value FROM json_each(?)) FROM `+table+`
@@ -224,8 +224,7 @@ func (d *DB) sumsOf(ctx context.Context, table, nodes string, after sumKey, most
 	return keys, last, seen, rows.Err()
 }
 
-// pruneMonitor deletes the old runs of the monitor, with the jobs that nobody
-// else wanted.
+// pruneMonitor deletes old runs of the monitor, and their jobs that no other run has.
 func (d *DB) pruneMonitor(ctx context.Context) (int64, error) {
 	ended := d.now().Add(-monitorKept).UnixMilli()
 	return d.runThrottled(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {
@@ -262,10 +261,9 @@ func (d *DB) pruneMonitor(ctx context.Context) (int64, error) {
 	})
 }
 
-// pruneJobs deletes the jobs that ended before ended. They end nearly in the
-// order in which they were made, so it stops at the first bite that is all young.
-// Those of a run that was paused for long stand before older ones: once a day it
-// goes on to the end.
+// pruneJobs deletes the jobs that ended before ended. Jobs end nearly in the order of
+// their creation, so it stops at the first batch without old jobs. The jobs of a run that
+// was paused for long end later than newer ones, so once a day it reads to the end.
 func (d *DB) pruneJobs(ctx context.Context, ended int64) (int64, error) {
 	now := d.now()
 	whole, after := now.Sub(d.pruning.jobsSeen) >= jobsSeenEvery, int64(0)

@@ -1,8 +1,8 @@
 package db
 
-// What every single job executes, through stmtTx.
+// The statements of every single job, for stmtTx.
 const (
-	// jobs_due hands the queued jobs out in the order of their turns.
+	// The index jobs_due has the queued jobs in the order of their priorities.
 	claimJobs = `
 		UPDATE jobs SET state = 'running', attempt = attempt + 1
 		WHERE id IN (SELECT id FROM jobs INDEXED BY jobs_due
@@ -25,23 +25,23 @@ const (
 			basis_kind = coalesce(?, basis_kind), basis_reached = coalesce(?, basis_reached), basis_cause = coalesce(?, basis_cause),
 			basis_at = coalesce(?, basis_at)
 		WHERE id = ? AND revision = ? AND status = ? AND silences = ? AND tunnel_failures = ? AND refusals = ? AND basis_kind = ?`
-	// Apart from judgeNode, which every ping pays for.
+	// Separate from judgeNode, so that a ping does not pay for it.
 	notePlain   = `UPDATE nodes SET plain = ?1 WHERE id = ?2 AND plain <> ?1`
 	nodeVerdict = `SELECT revision, status, silences, tunnel_failures, refusals, basis_kind FROM nodes WHERE id = ?`
 	addProbe    = `
 		INSERT INTO history (node_id, at, what, kind, fact, result, before, after, suspect, stale,
 			reached, cause, latency, control, attempts, lost, down, up, detail, run_id)
 		VALUES (?, ?, 'probe', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	// The state is not among what it sets: that would rewrite an index each time.
-	// The first parameter says that the job is a ping that passed: a ping+speed run
-	// counts the speed job that follows it in its place.
+	// This does not set the state: that would rewrite an index each time. The first parameter
+	// is whether the job is a ping that passed: a ping+speed run counts the speed job that
+	// follows it instead.
 	tallyRuns = `
 		UPDATE runs SET good = good + ?2 * (?1 = 0 OR kind <> 'ping+speed'), slow = slow + ?3, bad = bad + ?4, inconclusive = inconclusive + ?5
 		WHERE state IN ('running','paused') AND id IN (SELECT run_id FROM run_jobs WHERE job_id = ?6 AND cancelled = 0)
 		RETURNING id, good + slow + bad + inconclusive >= total, ?1 = 1 AND kind = 'ping+speed'`
-	// The speed jobs of a run stand in the queue one behind the other, and the
-	// first of them where the queue has come to, so that runs take turns. The
-	// highest id among its jobs is that of the one which was added last.
+	// The speed jobs of a run have consecutive priorities. The first one gets the lowest
+	// queued priority, so that runs interleave. The job with the highest id is the one that
+	// was added last.
 	addSpeedJob = `
 		INSERT INTO jobs (node_id, kind, priority)
 		SELECT ?1, 'speed', max(
@@ -53,12 +53,12 @@ const (
 		INSERT INTO run_jobs (run_id, job_id) SELECT ?, id FROM jobs WHERE node_id = ? AND kind = 'speed' AND finished_at IS NULL
 		ON CONFLICT DO NOTHING`
 	followPing = `UPDATE run_jobs SET chained = 1 WHERE run_id = ? AND job_id = ?`
-	// A job whose runs are all paused stands behind all others.
+	// A job whose runs are all paused is behind all others.
 	pauseSpeedJob = `
 		UPDATE jobs SET priority = priority % ?1 + ?1 * NOT EXISTS (SELECT 1 FROM run_jobs o JOIN runs ON runs.id = o.run_id
 			WHERE o.job_id = jobs.id AND o.cancelled = 0 AND runs.state = 'running')
 		WHERE node_id = ?2 AND kind = 'speed' AND finished_at IS NULL`
-	// The watch of a node that something has happened to is thought about at once.
+	// A node whose status changed is due at once.
 	addMonitored  = `INSERT INTO monitored (node_id, due_at) VALUES (?, ?)`
 	wakeMonitored = `UPDATE monitored SET due_at = ?, earned = max(earned, ?) WHERE node_id = ?`
 	readFlaps     = `SELECT before_at, last_at, until FROM flaps WHERE node_id = ?`

@@ -16,10 +16,10 @@ import (
 	"github.com/connexa-panel/connexa/migrations"
 )
 
-// Rescue opens the database of a panel for the command that gives a locked-out owner
-// a password. The panel may run meanwhile: SQLite has the two write in turn, and the
-// panel reads users and sessions afresh each time. So Rescue does not take
-// the folder for itself, needs no key, and changes no schema.
+// Rescue opens the database of a panel for the command that gives a locked-out owner a
+// new password. The panel may run meanwhile: SQLite lets both write in turn, and the panel
+// reads accounts and sessions each time. So Rescue does not lock the folder, needs no key
+// and does not migrate the schema.
 type Rescue struct {
 	pool *sql.DB
 	file *os.File
@@ -56,9 +56,9 @@ func OpenRescue(ctx context.Context, dir string) (_ *Rescue, err error) {
 	return r, nil
 }
 
-// SetPassword gives the user of that name a password hash, ends all of the user's sessions,
-// and notes both in the audit table. It returns the user's name as it is written, and
-// how many sessions it ended.
+// SetPassword sets the password hash of the account with that name, ends all its sessions,
+// and records both in the audit table. It returns the name as it is stored and the number
+// of ended sessions.
 func (r *Rescue) SetPassword(ctx context.Context, name, passwordHash string, mustChange bool, detail string) (is string, ended int, err error) {
 	tx, err := r.pool.BeginTx(ctx, nil)
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *Rescue) Close() error {
 	if r.pool != nil {
 		errs = append(errs, r.pool.Close())
 	}
-	if r.file != nil { // last: closing it lets go of SQLite's locks
+	if r.file != nil { // last, because closing it releases SQLite's locks
 		errs = append(errs, r.file.Close())
 	}
 	return errors.Join(errs...)

@@ -10,8 +10,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// StartRun inserts a run and its jobs. A node that has a live job of that kind
-// joins: its job ends in this run too. Nothing to do is Invalid.
+// StartRun inserts a run and its jobs. The run joins the live jobs of that kind that its
+// nodes have. It returns Invalid if there are no nodes.
 func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
 	var run connexa.Run
 	err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
@@ -32,10 +32,10 @@ func (d *DB) startRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (run co
 		return run, err
 	}
 	kind := n.Kind.First()
-	// A new run's jobs begin at the turn that the queue has come to, so that
-	// runs take turns. Neighbours in the list are seldom neighbours in the
-	// queue: many connections to one network at once would look like a scan. The
-	// jobs lie in the table as they will be claimed, so a claim writes few pages.
+	// The jobs of a new run begin at the lowest queued priority, so that runs interleave.
+	// Neighbours in the list are seldom neighbours in the queue: many connections to one
+	// network at once would look like a scan. The jobs are inserted in the order of the
+	// queue, so that a claim writes few pages.
 	if _, err := tx.ExecContext(ctx, `
 		INSERT INTO jobs (node_id, kind, priority)
 		SELECT id, ?, (SELECT coalesce(min(priority), 0) FROM jobs WHERE state = 'queued' AND kind = ? AND priority < ?)
@@ -59,8 +59,8 @@ func (d *DB) startRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (run co
 	if total == 0 {
 		return run, connexa.Errorf(connexa.Invalid, "run.empty")
 	}
-	// A job that waits for a paused run is wanted by one that is not. One that
-	// is in hand too: it may come back.
+	// A job of a paused run is now also wanted by one that is not paused. This includes
+	// running jobs, because they may be released.
 	if _, err := tx.ExecContext(ctx, unpauseJobs, pausedPriority, pausedPriority, id); err != nil {
 		return run, err
 	}
@@ -83,9 +83,9 @@ func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64
 	return res.LastInsertId()
 }
 
-// CancelRun ends a live run at once: what it still waited for counts as void.
-// Jobs that another live run wants go on. It returns the jobs that nobody wants
-// any more and somebody works on. A run that is over is Conflict.
+// CancelRun ends a live run at once and counts its open jobs as inconclusive. Jobs that
+// another live run wants continue. It returns the running jobs that no run wants any
+// more, or Conflict if the run has ended.
 func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		now := d.now().UnixMilli()
@@ -113,15 +113,15 @@ func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err erro
 			UPDATE jobs SET state = 'done', result = 'cancelled', attempt = attempt + 1, finished_at = ? WHERE finished_at IS NULL AND `+unwanted, now, id); err != nil {
 			return err
 		}
-		// Those that are left may be wanted by paused runs only.
+		// The other jobs may be wanted by paused runs only.
 		_, err = tx.ExecContext(ctx, pauseJobs, pausedPriority, pausedPriority, id)
 		return err
 	})
 	return working, err
 }
 
-// pauseJobs and unpauseJobs move the open jobs of a run behind all others, but for
-// those that a running run wants too, and back.
+// pauseJobs moves the open jobs of a run behind all others, except those that a running
+// run wants too. unpauseJobs moves them back.
 const (
 	pauseJobs = `
 		UPDATE jobs SET priority = priority + ? WHERE priority < ? AND finished_at IS NULL
@@ -131,7 +131,7 @@ const (
 	unpauseJobs = `UPDATE jobs SET priority = priority - ? WHERE priority >= ? AND id IN (SELECT job_id FROM run_jobs WHERE run_id = ?)`
 )
 
-// PauseRun stops handing out the jobs that only this run wants and says why.
+// PauseRun pauses a run with a notice. Jobs that only this run wants are not claimed.
 func (d *DB) PauseRun(ctx context.Context, id int64, notice connexa.Text) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := d.setRunState(ctx, tx, id, connexa.RunRunning, connexa.RunPaused, notice); err != nil {
@@ -142,7 +142,7 @@ func (d *DB) PauseRun(ctx context.Context, id int64, notice connexa.Text) error 
 	})
 }
 
-// ResumeRun lets a paused run go on.
+// ResumeRun resumes a paused run.
 func (d *DB) ResumeRun(ctx context.Context, id int64) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := d.setRunState(ctx, tx, id, connexa.RunPaused, connexa.RunRunning, connexa.Text{}); err != nil {
@@ -153,7 +153,7 @@ func (d *DB) ResumeRun(ctx context.Context, id int64) error {
 	})
 }
 
-// NoticeRun sets the question or the remark that the run shows; it goes on.
+// NoticeRun sets the notice of a run without pausing it.
 func (d *DB) NoticeRun(ctx context.Context, id int64, notice connexa.Text) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		return d.setRunState(ctx, tx, id, connexa.RunRunning, connexa.RunRunning, notice)
@@ -205,8 +205,7 @@ func (d *DB) Run(ctx context.Context, id int64) (connexa.Run, error) {
 	return r, translateError(err)
 }
 
-// LiveRuns lists the runs that are not over, the newest first, and those that
-// ended after since.
+// LiveRuns lists the runs that are live or ended after since, the newest first.
 func (d *DB) LiveRuns(ctx context.Context, since time.Time) ([]connexa.Run, error) {
 	return d.queryRuns(ctx, `
 		SELECT `+runColumns+` FROM runs WHERE id IN (
@@ -216,8 +215,8 @@ func (d *DB) LiveRuns(ctx context.Context, since time.Time) ([]connexa.Run, erro
 		ORDER BY id DESC`, since.UnixMilli(), since.UnixMilli())
 }
 
-// Runs lists up to n runs of people, or of the monitor, older than before, the
-// newest first; before zero starts at the newest.
+// Runs lists up to n runs of admins, or of the monitor, older than the run before, the
+// newest first. Zero starts at the newest.
 func (d *DB) Runs(ctx context.Context, monitor bool, before int64, n int) ([]connexa.Run, error) {
 	which := `monitor = 0`
 	if monitor {
@@ -226,7 +225,7 @@ func (d *DB) Runs(ctx context.Context, monitor bool, before int64, n int) ([]con
 	return d.queryRuns(ctx, `SELECT `+runColumns+` FROM runs WHERE `+which+` AND (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?`, before, before, n)
 }
 
-// AnyGoodRun says whether a run has ended in which any node was good.
+// AnyGoodRun reports whether a run has ended with a good node.
 func (d *DB) AnyGoodRun(ctx context.Context) (found bool, err error) {
 	err = d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'done' AND good > 0)`).Scan(&found)
 	if err != nil {
@@ -252,9 +251,8 @@ func (d *DB) queryRuns(ctx context.Context, query string, args ...any) ([]connex
 	return runs, rows.Err()
 }
 
-// RunGroups tells how the jobs of a run ended, alike with alike, the largest
-// group first, each with its first few nodes. Jobs that have not ended are the
-// group without a mark.
+// RunGroups groups the jobs of a run by result and cause, the largest group first, each
+// with its first few nodes. Jobs that have not ended are the group without a result.
 func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGroup, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		WITH mine AS (
@@ -290,8 +288,8 @@ func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGro
 	return groups, rows.Err()
 }
 
-// RunNodes returns the nodes of a run that still exist and whose jobs ended with
-// one of marks; a cause that is not nil narrows it to that cause.
+// RunNodes returns the existing nodes of a run whose jobs ended with one of marks, and with
+// cause unless it is nil.
 func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) ([]int64, error) {
 	query := `SELECT DISTINCT j.node_id FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id
 		WHERE rj.run_id = ? AND rj.chained = 0 AND j.node_id IS NOT NULL
@@ -304,7 +302,7 @@ func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Result, cau
 	return queryIDs(d.read.QueryContext(ctx, query, args...))
 }
 
-// LiveJobs says which kinds of probe run on the nodes right now.
+// LiveJobs returns the kinds of probe that run on the nodes now.
 func (d *DB) LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT j.node_id, j.kind FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL

@@ -13,12 +13,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// servicePurpose binds what is sealed to the column it is for.
+// servicePurpose binds sealed passwords to their column. It cannot be renamed.
 const servicePurpose = "gateway.secret"
 
-// WantServices switches the services on of the nodes that s means and returns
-// the nodes of those that were off. A node that has its first service gets a
-// port, which it keeps, and a credential.
+// WantServices switches the services of the nodes in s on and returns the nodes whose
+// service was off. A node's first service gets a permanent port and a credential.
 func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error) {
 	which, args := whereSelected(s)
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
@@ -38,8 +37,8 @@ func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (
 	return started, nil
 }
 
-// UnwantServices switches the services off of the nodes that s means and returns
-// the nodes of those that were on.
+// UnwantServices switches the services of the nodes in s off and returns the nodes whose
+// service was on.
 func (d *DB) UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
 	which, args := whereSelected(s)
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
@@ -52,7 +51,7 @@ func (d *DB) UnwantServices(ctx context.Context, s connexa.Selection, by string)
 	return stopped, nil
 }
 
-// addServices makes the rows of nodes that never had a service.
+// addServices inserts the rows of nodes that never had a service.
 func (d *DB) addServices(ctx context.Context, tx *sql.Tx, nodes []int64) error {
 	if len(nodes) == 0 {
 		return nil
@@ -91,8 +90,7 @@ func (d *DB) addServices(ctx context.Context, tx *sql.Tx, nodes []int64) error {
 	return nil
 }
 
-// setWanted switches services on or off and returns the nodes of those that were
-// not.
+// setWanted switches services on or off and returns the nodes of those that changed.
 func (d *DB) setWanted(ctx context.Context, tx *sql.Tx, which string, args []any, wanted bool, by string) ([]int64, error) {
 	nodes, err := queryIDs(tx.QueryContext(ctx, `
 		UPDATE services SET wanted = ? WHERE wanted <> ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`) RETURNING node_id`,
@@ -112,8 +110,8 @@ func (d *DB) setWanted(ctx context.Context, tx *sql.Tx, which string, args []any
 	return nodes, nil
 }
 
-// recordService writes a row about a service into the history of its node. Its
-// before and after are empty: no status follows from it.
+// recordService adds a row about a service to the history of its node. Its before and
+// after are empty, because a service never changes a status.
 func (d *DB) recordService(ctx context.Context, tx *sql.Tx, node int64, by string, cause connexa.Cause, what connexa.Text) error {
 	story, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what}})
 	if err != nil {
@@ -127,7 +125,7 @@ func (d *DB) recordService(ctx context.Context, tx *sql.Tx, node int64, by strin
 	return nil
 }
 
-// AllowDestinations says which destinations the service of a node lets through.
+// AllowDestinations sets which destinations the service of a node allows.
 func (d *DB) AllowDestinations(ctx context.Context, node int64, private, mail bool) error {
 	return d.changeService(ctx, `UPDATE services SET private = ?, mail = ? WHERE node_id = ?`, private, mail, node)
 }
@@ -147,8 +145,7 @@ func (d *DB) changeService(ctx context.Context, query string, args ...any) error
 	})
 }
 
-// RecoverServices puts right what an earlier process left: no session of its is
-// up any more.
+// RecoverServices marks the sessions of an earlier process as ended.
 func (d *DB) RecoverServices(ctx context.Context) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
@@ -162,7 +159,7 @@ func (d *DB) RecoverServices(ctx context.Context) error {
 	return nil
 }
 
-// WantedServices lists the services that ought to run.
+// WantedServices lists the services that are switched on.
 func (d *DB) WantedServices(ctx context.Context) ([]connexa.Service, error) {
 	settings, err := d.Settings(ctx)
 	if err != nil {
@@ -213,8 +210,8 @@ func (d *DB) WantedServices(ctx context.Context) ([]connexa.Service, error) {
 	return list, rows.Err()
 }
 
-// SaveServiceReport writes what is seen of a gateway. A change of its state, or of the
-// cause of its failures, goes into the history of its node.
+// SaveServiceReport writes the observed state of a service. A change of its state or of
+// the cause of its failures goes into the history of its node.
 func (d *DB) SaveServiceReport(ctx context.Context, g connexa.ServiceReport) error {
 	reason, err := json.Marshal(g.Reason)
 	if err != nil {
@@ -228,7 +225,7 @@ func (d *DB) SaveServiceReport(ctx context.Context, g connexa.ServiceReport) err
 		if err := tx.QueryRowContext(ctx, `SELECT state, cause FROM services WHERE node_id = ?`, g.NodeID).Scan(&state, &cause); err != nil {
 			return err
 		}
-		// A session that ended was up until now.
+		// A session that has just ended was up until now.
 		if _, err := tx.ExecContext(ctx, `
 			UPDATE services SET state = ?, since = ?, reason = ?, cause = ?, failures = ?, retry_at = ?, up_at = ?, local_ip = ?, exit_ip = ?, latency = ?,
 				seen_at = iif(state = 'online' OR ?1 = 'online', ?, seen_at),
@@ -249,7 +246,7 @@ func (d *DB) SaveServiceReport(ctx context.Context, g connexa.ServiceReport) err
 	return nil
 }
 
-// historyOf is the sentence of a change.
+// historyOf returns the text of a change for the history.
 func historyOf(g connexa.ServiceReport) connexa.Text {
 	state := connexa.T("service.state." + string(g.State))
 	if g.Reason.IsZero() {
@@ -258,8 +255,8 @@ func historyOf(g connexa.ServiceReport) connexa.Text {
 	return connexa.T("service.history", state, g.Reason)
 }
 
-// ServiceRows returns the gateways of nodes, by node; nil means all that there
-// are. A node that never had a service has none.
+// ServiceRows returns the services of nodes, by node; nil means all nodes. A node that
+// never had a service has no row.
 func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error) {
 	settings, err := d.Settings(ctx)
 	if err != nil {
@@ -301,8 +298,7 @@ func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.
 	return found, rows.Err()
 }
 
-// ServiceSecret returns the password of the credential that was made for the
-// service of a node.
+// ServiceSecret returns the password of the generated credential of a node's service.
 func (d *DB) ServiceSecret(ctx context.Context, node int64) (connexa.Secret, error) {
 	var sealed []byte
 	if err := d.read.QueryRowContext(ctx, `SELECT secret FROM services WHERE node_id = ?`, node).Scan(&sealed); err != nil {

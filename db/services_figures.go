@@ -8,7 +8,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// ServiceCounts counts the services that are wanted or still run, by state.
+// ServiceCounts counts the services that are switched on or still run, by state.
 func (d *DB) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT iif(state = 'off', 'starting', state), count(*) FROM services WHERE wanted = 1 OR state <> 'off' GROUP BY 1`)
@@ -30,8 +30,7 @@ func (d *DB) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, e
 	return counts, rows.Err()
 }
 
-// PlanServices says what switching the services of the nodes that s means would
-// come to.
+// PlanServices returns the effect of switching the services of the nodes in s.
 func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error) {
 	which, args := whereSelected(s)
 	var proven []string
@@ -51,8 +50,8 @@ func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.Ser
 	return p, nil
 }
 
-// ServiceRates says how fast the gateways of nodes moved bytes in the last sample
-// that is over. Those that moved nothing are left out.
+// ServiceRates returns the traffic rates of the services of nodes in the last complete
+// sample. It leaves out services without traffic.
 func (d *DB) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error) {
 	rows, err := d.read.QueryContext(ctx, `
 		SELECT node_id, max(at), up, down FROM traffic
@@ -74,8 +73,8 @@ func (d *DB) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa
 	return rates, rows.Err()
 }
 
-// ServiceSecrets returns the passwords of the credentials that were made for the
-// services of nodes, by node.
+// ServiceSecrets returns the passwords of the generated credentials of the services of
+// nodes, by node.
 func (d *DB) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT node_id, secret FROM services WHERE node_id IN (SELECT value FROM json_each(?))`, jsonIDs(nodes))
 	if err != nil {

@@ -13,20 +13,20 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// How long a login lasts.
+// The lifetime of a session.
 const (
 	SessionIdle = 12 * time.Hour     // without a request
-	SessionLife = 7 * 24 * time.Hour // in all
+	SessionLife = 7 * 24 * time.Hour // in total
 )
 
 const (
-	touchEvery   = time.Minute     // last-seen is no finer than this
-	touchTimeout = 2 * time.Second // behind an import; the next request tries again
-	touchesMost  = 8               // at once
+	touchEvery   = time.Minute     // the precision of the last-seen time
+	touchTimeout = 2 * time.Second // an import may hold the writer; the next request tries again
+	touchesMost  = 8               // concurrent
 )
 
-// aliveSession is the condition on a session that still counts; its two
-// arguments are those of aliveArgs.
+// aliveSession is the condition that a session is valid. Its two arguments are those of
+// aliveArgs.
 const aliveSession = `expires_at > ? AND seen_at > ?`
 
 func (d *DB) aliveArgs() (now, idle int64) {
@@ -34,15 +34,15 @@ func (d *DB) aliveArgs() (now, idle int64) {
 	return toMillis(t), toMillis(t.Add(-SessionIdle))
 }
 
-// tokenHash is what the table keeps of a token: who reads the table cannot log in.
+// tokenHash returns the hash of a token, which the table stores instead of the token: a
+// reader of the table cannot log in.
 func tokenHash(token connexa.Secret) []byte {
 	sum := sha256.Sum256([]byte(token.Reveal()))
 	return sum[:]
 }
 
-// StartSession adds the row of a fresh login. It is the only way to one: a
-// commit of the session store changes rows and makes none. Sessions that are
-// over are removed on the way.
+// StartSession adds the row of a new login. Nothing else does: a commit of the session
+// store only changes rows. It also deletes expired sessions.
 func (d *DB) StartSession(ctx context.Context, token connexa.Secret, s connexa.Session) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		now, idle := d.aliveArgs()
@@ -60,7 +60,7 @@ func (d *DB) StartSession(ctx context.Context, token connexa.Secret, s connexa.S
 	})
 }
 
-// SessionAlive says whether the session with that token still counts.
+// SessionAlive reports whether the session with that token is valid.
 func (d *DB) SessionAlive(ctx context.Context, token connexa.Secret) (bool, error) {
 	now, idle := d.aliveArgs()
 	var alive bool
@@ -72,7 +72,7 @@ func (d *DB) SessionAlive(ctx context.Context, token connexa.Secret) (bool, erro
 	return alive, nil
 }
 
-// Sessions lists a user's sessions, the last seen first. The one with the token
+// Sessions lists the sessions of an account, the last seen first. The one with the token
 // current is marked.
 func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
 	now, idle := d.aliveArgs()
@@ -100,7 +100,7 @@ func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret)
 	return list, nil
 }
 
-// EndSession ends one session of a user, or says NotFound.
+// EndSession ends one session of an account, or returns NotFound.
 func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = ? AND account_id = ?`, id, userID)
@@ -116,8 +116,8 @@ func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
 	})
 }
 
-// EndOtherSessions ends all sessions of a user but the one with the token keep,
-// and returns how many.
+// EndOtherSessions ends all sessions of an account except the one with the token keep, and
+// returns their number.
 func (d *DB) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (ended int, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, tokenHash(keep))
@@ -131,9 +131,9 @@ func (d *DB) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Se
 	return ended, err
 }
 
-// SessionStore is the table of sessions as package scs wants it. Unlike the
-// store that comes with scs it reads on the read pool, and a commit of a session
-// that was ended meanwhile changes nothing.
+// SessionStore implements the store of package scs on the table of sessions. Unlike the
+// store that comes with scs, it reads on the read pool, and a commit of a session that
+// was ended meanwhile changes nothing.
 type SessionStore struct {
 	d *DB
 }
@@ -141,8 +141,8 @@ type SessionStore struct {
 // SessionStore returns d as a store for scs.
 func (d *DB) SessionStore() *SessionStore { return &SessionStore{d} }
 
-// FindCtx returns the data of a session that still counts. Every minute at most
-// it notes, behind the back of the request, that the session was seen.
+// FindCtx returns the data of a valid session. At most once a minute it records, in the
+// background, that the session was seen.
 func (s *SessionStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
 	var seen int64
 	hash := tokenHash(connexa.Secret(token))
@@ -161,8 +161,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) (data []byte, 
 	return data, true, nil
 }
 
-// CommitCtx keeps the data of a session that is there; it makes none and
-// prolongs none.
+// CommitCtx stores the data of an existing session. It neither creates nor prolongs one.
 func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	return s.d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE sessions SET data = ?, expires_at = min(expires_at, ?) WHERE token_hash = ?`,
@@ -174,7 +173,7 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 	})
 }
 
-// DeleteCtx ends a session. One that is not there is fine.
+// DeleteCtx ends a session. A missing session is not an error.
 func (s *SessionStore) DeleteCtx(ctx context.Context, token string) error {
 	return s.d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE token_hash = ?`, tokenHash(connexa.Secret(token))); err != nil {
@@ -184,8 +183,8 @@ func (s *SessionStore) DeleteCtx(ctx context.Context, token string) error {
 	})
 }
 
-// AllCtx returns the data of every session that counts, by the hash of its
-// token in hex: the tokens themselves are nowhere but in the browsers.
+// AllCtx returns the data of every valid session, by the hash of its token in hex. Only
+// browsers have the tokens.
 func (s *SessionStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	now, idle := s.d.aliveArgs()
 	rows, err := s.d.read.QueryContext(ctx, `SELECT token_hash, data FROM sessions WHERE data <> x'' AND `+aliveSession, now, idle)
@@ -207,7 +206,7 @@ func (s *SessionStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	return all, nil
 }
 
-// storeTimeout bounds the calls that come without a context.
+// storeTimeout is the time limit of calls without a context.
 const storeTimeout = 10 * time.Second
 
 // Find is FindCtx for callers without a context.
@@ -238,8 +237,8 @@ func (s *SessionStore) All() (map[string][]byte, error) {
 	return s.AllCtx(ctx)
 }
 
-// touchSession notes that a session was seen at that time, which may be a while ago. It
-// has its own short deadline, because the request that caused it may be over.
+// touchSession records that a session was seen at that time, which may be some time ago.
+// It has a short time limit of its own, because the request may have ended.
 func (d *DB) touchSession(hash []byte, at int64) {
 	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 	defer cancel()
@@ -252,8 +251,8 @@ func (d *DB) touchSession(hash []byte, at int64) {
 	}
 }
 
-// touches are writes that no request waits for: one for each key at a time, a
-// few in all, and none once they were closed.
+// touches runs writes that no request waits for: one per key at a time, touchesMost in
+// total, and none after closeTouches.
 type touches struct {
 	mu      sync.Mutex
 	running map[string]struct{}
@@ -261,8 +260,8 @@ type touches struct {
 	wg      sync.WaitGroup
 }
 
-// addTouch runs fn unless one with that key runs, too many do, or t is closed: a
-// touch that is left out costs a minute of precision.
+// addTouch runs fn, unless one with that key runs, too many run, or t is closed. A touch
+// that is left out costs a minute of precision.
 func (t *touches) addTouch(key string, fn func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -283,7 +282,7 @@ func (t *touches) addTouch(key string, fn func()) {
 	})
 }
 
-// closeTouches waits for those that run and lets no more begin.
+// closeTouches waits for running touches and prevents new ones.
 func (t *touches) closeTouches() {
 	t.mu.Lock()
 	t.closed = true

@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// settingFields ties each row of the settings table to its field.
+// settingFields connects each row of the settings table with its field.
 func settingFields(s *connexa.Settings) []settingField {
 	return []settingField{
 		intSetting("concurrency", &s.Concurrency),
@@ -111,7 +111,7 @@ type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// Settings returns the settings; what was never set is as in a new panel.
+// Settings returns the settings. A setting that was never changed has its default.
 func (d *DB) Settings(ctx context.Context) (connexa.Settings, error) {
 	return readSettings(ctx, d.read)
 }
@@ -144,8 +144,8 @@ func readSettings(ctx context.Context, q queryer) (connexa.Settings, error) {
 	return s, nil
 }
 
-// ChangeSettings reads the settings, lets change alter them and writes them, in
-// one transaction. An error of change changes nothing.
+// ChangeSettings reads the settings, calls change and writes the result, in one
+// transaction. If change returns an error, nothing is written.
 func (d *DB) ChangeSettings(ctx context.Context, change func(*connexa.Settings) error) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		s, err := readSettings(ctx, tx)

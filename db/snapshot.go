@@ -14,14 +14,14 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// SnapshotDir is the folder, inside the data folder, of the copies made before
-// each migration.
+// SnapshotDir is the folder, in the data folder, of the copies that are made before each
+// migration.
 const SnapshotDir = "snapshots"
 
 const snapshotsKept = 5
 
-// copyBeforeMigration copies the database as it is at that schema version, with SQLite's
-// own online backup, and removes the oldest copies.
+// copyBeforeMigration copies the database with the schema version with SQLite's online
+// backup, and removes the oldest copies.
 func (d *DB) copyBeforeMigration(ctx context.Context, dir string, version int64) (path string, err error) {
 	folder := filepath.Join(dir, SnapshotDir)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -33,7 +33,7 @@ func (d *DB) copyBeforeMigration(ctx context.Context, dir string, version int64)
 	if err != nil {
 		return "", fmt.Errorf("make a snapshot: %w", err)
 	}
-	defer os.Remove(part) // after the rename there is nothing to remove
+	defer os.Remove(part) // does nothing after the rename
 	if err := copyDatabase(ctx, d.write, part); err != nil {
 		return "", errors.Join(fmt.Errorf("make a snapshot: %w", err), f.Close())
 	}
@@ -52,7 +52,7 @@ func (d *DB) copyBeforeMigration(ctx context.Context, dir string, version int64)
 	return path, nil
 }
 
-// copyDatabase writes what the pool's database holds into the file at path.
+// copyDatabase copies the database of a pool to the file at path.
 func copyDatabase(ctx context.Context, from *sql.DB, path string) error {
 	opened, err := (&sqlite3.SQLiteDriver{}).Open(fileURI(path))
 	if err != nil {
@@ -77,7 +77,7 @@ func copyDatabase(ctx context.Context, from *sql.DB, path string) error {
 type savedCopy struct {
 	path    string
 	version int64
-	when    string // sorts by time
+	when    string // sortable
 }
 
 // listSnapshots lists the copies in dir, the oldest first.

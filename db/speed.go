@@ -15,9 +15,9 @@ import (
 // purposeToken binds a sealed token to its column.
 const purposeToken = "speed.token"
 
-// followWithSpeed gives a ping+speed run, whose ping j has passed, the speed job
-// of that node: a live one is joined. From then on that job alone tells how the
-// node ended in the run, so the run still counts each of its nodes once.
+// followWithSpeed adds the speed job of a node to a ping+speed run whose ping j has passed,
+// or joins a live one. From then on only that job counts for the node, so the run counts
+// each of its nodes once.
 func followWithSpeed(t *stmtTx, j connexa.Job, run int64) error {
 	if err := t.exec(addSpeedJob, j.NodeID, pausedPriority, run); err != nil {
 		return fmt.Errorf("queue a speed test: %w", err)
@@ -31,8 +31,7 @@ func followWithSpeed(t *stmtTx, j connexa.Job, run int64) error {
 	return t.exec(pauseSpeedJob, pausedPriority, j.NodeID)
 }
 
-// SpeedEndpoints lists what speed tests are measured against, in order, with
-// their tokens.
+// SpeedEndpoints lists the endpoints of speed tests in order, with their tokens.
 func (d *DB) SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT kind, url, up_url, token FROM speed_endpoints ORDER BY place, id`)
 	if err != nil {
@@ -70,11 +69,11 @@ func (d *DB) SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error) {
 const (
 	// purposeAddress binds a sealed address to its column.
 	purposeAddress = "speed.url"
-	// sealedAddress begins an address that is sealed.
+	// sealedAddress is the prefix of a sealed address.
 	sealedAddress = "sealed:"
 )
 
-// sealAddress seals an address in which a secret may stand.
+// sealAddress seals an address that may contain a secret.
 func (d *DB) sealAddress(address string) string {
 	if !connexa.HasSecret(address) {
 		return address
@@ -95,8 +94,8 @@ func (d *DB) openAddress(text string) (string, error) {
 	return string(address), err
 }
 
-// sealAddresses seals the addresses that an earlier version wrote in clear, and
-// takes them out of the log of the database.
+// sealAddresses seals the addresses that an earlier version stored unsealed, and removes
+// them from the write-ahead log.
 func (d *DB) sealAddresses(ctx context.Context) error {
 	var clear int
 	err := d.read.QueryRowContext(ctx, `SELECT count(*) FROM speed_endpoints
@@ -112,11 +111,11 @@ func (d *DB) sealAddresses(ctx context.Context) error {
 	return err
 }
 
-// ChangeSpeedEndpoints reads the endpoints, lets change alter the list and writes
-// it, in one transaction. An error of change changes nothing.
+// ChangeSpeedEndpoints reads the endpoints, calls change and writes the result, in one
+// transaction. If change returns an error, nothing is written.
 func (d *DB) ChangeSpeedEndpoints(ctx context.Context, change func([]connexa.Endpoint) ([]connexa.Endpoint, error)) error {
-	// What is read here cannot change before it is written: the list is short, and
-	// whoever changes it comes through the one writer.
+	// Nobody can change the list between the read and the write, because there is only one
+	// writer.
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		old, err := d.SpeedEndpoints(ctx)
 		if err != nil {
@@ -143,14 +142,14 @@ func (d *DB) ChangeSpeedEndpoints(ctx context.Context, change func([]connexa.End
 	})
 }
 
-// spentKept is how long it is known what an hour has cost.
+// spentKept is the number of hours for which the traffic of each hour is kept.
 const spentKept = 62 * 24
 
 func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 
-// SpeedSpent is how many bytes speed tests have moved since the current hour
-// began, and since the current month did, by the zone of the settings. A month that
-// begins within an hour has that hour.
+// SpeedSpent returns the bytes that speed tests have moved in the current hour and in the
+// current month, in the time zone of the settings. A month that begins within an hour
+// includes that hour.
 func (d *DB) SpeedSpent(ctx context.Context) (spent connexa.SpeedSpent, err error) {
 	s, err := d.Settings(ctx)
 	if err != nil {
@@ -166,7 +165,7 @@ func (d *DB) SpeedSpent(ctx context.Context) (spent connexa.SpeedSpent, err erro
 	return spent, nil
 }
 
-// SpendSpeed counts bytes that a speed test has moved, whatever came of it.
+// SpendSpeed counts bytes that a speed test has moved, whatever its result.
 func (d *DB) SpendSpeed(ctx context.Context, bytes int64) error {
 	now := hourOf(d.now())
 	return d.inTx(ctx, func(tx *sql.Tx) error {
@@ -179,11 +178,11 @@ func (d *DB) SpendSpeed(ctx context.Context, bytes int64) error {
 	})
 }
 
-// uplinkSetting is where the last measurement of this machine's own uplink is kept.
+// uplinkSetting is the row of the settings table with the last measurement of this host's
+// uplink.
 const uplinkSetting = "uplink"
 
-// Uplink is the last measurement of this machine's own uplink; the zero Uplink
-// when there is none.
+// Uplink returns the last measurement of this host's uplink, or the zero Uplink.
 func (d *DB) Uplink(ctx context.Context) (u connexa.Uplink, err error) {
 	var text string
 	switch err := d.read.QueryRowContext(ctx, `SELECT coalesce((SELECT value FROM settings WHERE name = ?), '')`, uplinkSetting).Scan(&text); {
@@ -198,7 +197,7 @@ func (d *DB) Uplink(ctx context.Context) (u connexa.Uplink, err error) {
 	return u, nil
 }
 
-// SetUplink keeps a measurement of this machine's own uplink.
+// SetUplink stores a measurement of this host's uplink.
 func (d *DB) SetUplink(ctx context.Context, u connexa.Uplink) error {
 	text, err := json.Marshal(u)
 	if err != nil {
@@ -207,15 +206,14 @@ func (d *DB) SetUplink(ctx context.Context, u connexa.Uplink) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error { return setSetting(ctx, tx, uplinkSetting, string(text)) })
 }
 
-// LastSpeed returns the newest row of a node's history that holds a measurement;
-// NotFound when there is none.
+// LastSpeed returns the newest row of a node's history with a measurement, or NotFound.
 func (d *DB) LastSpeed(ctx context.Context, nodeID int64) (connexa.Entry, error) {
 	e, err := scanEntry(d.read.QueryRowContext(ctx, `
 		SELECT `+historyColumns+` FROM history WHERE node_id = ? AND kind = 'speed' AND down IS NOT NULL AND stale = 0 ORDER BY id DESC LIMIT 1`, nodeID))
 	return e, translateError(err)
 }
 
-// SpeedUsed says whether a speed test has moved anything since then.
+// SpeedUsed reports whether a speed test has moved data since a time.
 func (d *DB) SpeedUsed(ctx context.Context, since time.Time) (used bool, err error) {
 	err = d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM speed_spent WHERE hour >= ?)`, hourOf(since)).Scan(&used)
 	if err != nil {

@@ -9,33 +9,33 @@ import (
 const (
 	staleWait    = 15 * time.Millisecond
 	staleTimeout = 10 * time.Second
-	staleRest    = 10 // times what the last computation took: an import would keep it busy for good
-	// On a busy machine a computation takes long for no fault of its own, and what
-	// was written last must show soon all the same.
+	staleRest    = 10 // times the duration of the last computation; during an import it would otherwise never stop
+	// On a busy machine a computation takes long, and new rows must be shown soon all the
+	// same.
 	staleRestMax = 2 * time.Second
 )
 
-// staleCache keeps a value that is dear to compute from the database, and computes
-// a new one behind the backs of those who ask.
+// staleCache keeps a value that is expensive to compute from the database, and computes a
+// new one in the background.
 type staleCache[T any] struct {
 	mu         sync.Mutex
 	value      T
-	writes     int64 // seen when value was computed
+	writes     int64 // counter at the time of the computation
 	known      bool
-	notBefore  time.Time // before it nothing new is computed
-	refresh    *refresh  // nil when none is under way
+	notBefore  time.Time // earliest time of the next computation
+	refresh    *refresh  // nil if none is running
 	background sync.WaitGroup
 }
 
-// refresh is one computation; done is closed at its end, and then err is set.
+// refresh is one computation. done is closed at its end, after err is set.
 type refresh struct {
 	done chan struct{}
 	err  error
 }
 
-// getValue returns the value, and whether something was written since it was
-// computed. Then a new one is made, at most once in every, and nobody waits long
-// for it who can have the old one.
+// getValue returns the value and reports whether something was written since it was
+// computed. In that case it starts a computation, at most once per every. It waits only
+// briefly for the new value if there is an old one.
 func (b *staleCache[T]) getValue(ctx context.Context, d *DB, every time.Duration, compute func(context.Context) (T, error)) (value T, old bool, err error) {
 	b.mu.Lock()
 	if b.known && (d.nodeCache.writes.Load() == b.writes || time.Now().Before(b.notBefore)) {
@@ -50,7 +50,7 @@ func (b *staleCache[T]) getValue(ctx context.Context, d *DB, every time.Duration
 	}
 	b.mu.Unlock()
 
-	var enough <-chan time.Time // never, while there is nothing to show
+	var enough <-chan time.Time // never fires while there is no value
 	if known {
 		enough = time.After(staleWait)
 	}

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// stmtTx is one write transaction on statements that stay prepared, without what
-// database/sql does around each of them: that costs as much as SQLite does, and
-// what every single result executes is worth it. It is only used inside fast.
+// stmtTx is a write transaction on prepared statements of the driver, without the work of
+// database/sql around each of them. That work costs as much as SQLite, and matters for
+// the statements of every single result. Only inStmtTx creates one.
 type stmtTx struct {
 	ctx            context.Context
 	conn           driver.Conn
 	stmts          map[string]driver.Stmt
 	args           []driver.NamedValue
-	nodesUnchanged bool // this transaction leaves the nodes alone
+	nodesUnchanged bool // the transaction does not change nodes
 }
 
-// inStmtTx runs fn in one write transaction. Unless fn says that the nodes stay as
-// they are, what was counted of them is old then.
+// inStmtTx runs fn in one write transaction. After the commit, cached values about the
+// nodes count as old, unless fn sets nodesUnchanged.
 func (d *DB) inStmtTx(ctx context.Context, fn func(*stmtTx) error) (err error) {
 	start := time.Now()
 	c, err := d.write.Conn(ctx)
@@ -35,10 +35,10 @@ func (d *DB) inStmtTx(ctx context.Context, fn func(*stmtTx) error) (err error) {
 			return fmt.Errorf("the writer's connection is a %T", raw)
 		}
 		t := &d.stmtTx
-		if t.conn != conn { // the first time, or the pool has replaced a broken connection
+		if t.conn != conn { // first use, or the pool has replaced a broken connection
 			*t = stmtTx{conn: conn, stmts: map[string]driver.Stmt{}}
 		}
-		// Nothing in a transaction waits for anybody, so there is nothing to cancel.
+		// Nothing in a transaction waits, so there is nothing to cancel.
 		t.ctx, t.nodesUnchanged = context.WithoutCancel(ctx), false
 		if err := t.exec(`BEGIN IMMEDIATE`); err != nil {
 			return fmt.Errorf("begin: %w", err)
@@ -64,8 +64,8 @@ func (d *DB) inStmtTx(ctx context.Context, fn func(*stmtTx) error) (err error) {
 	})
 }
 
-// closeStmtTx closes the statements that fast keeps on the writer's connection.
-// SQLite holds on to the file until the last of them is closed.
+// closeStmtTx closes the statements that inStmtTx keeps on the writer's connection. SQLite
+// keeps the file open until the last one is closed.
 func (d *DB) closeStmtTx() error {
 	if d.stmtTx.conn == nil {
 		return nil
@@ -78,7 +78,7 @@ func (d *DB) closeStmtTx() error {
 	}
 	defer c.Close()
 	return c.Raw(func(raw any) error {
-		if t := &d.stmtTx; t.conn == raw { // those of a connection that was replaced went with it
+		if t := &d.stmtTx; t.conn == raw { // statements of a replaced connection were closed with it
 			for _, s := range t.stmts {
 				if err := s.Close(); err != nil {
 					return fmt.Errorf("close the writer's statements: %w", err)
@@ -90,8 +90,8 @@ func (d *DB) closeStmtTx() error {
 	})
 }
 
-// bindArgs puts args where the driver takes them from. Times, durations and named
-// strings must have been turned into what SQLite knows.
+// bindArgs converts args for the driver. Times, durations and named strings must have been
+// converted to types of SQLite.
 func (t *stmtTx) bindArgs(args []any) []driver.NamedValue {
 	t.args = t.args[:0]
 	for i, a := range args {
@@ -127,7 +127,7 @@ func (t *stmtTx) exec(query string, args ...any) error {
 	return err
 }
 
-// execCount executes a statement and says how many rows it changed.
+// execCount executes a statement and returns the number of rows that it changed.
 func (t *stmtTx) execCount(query string, args ...any) (int64, error) {
 	s, err := t.prepare(query)
 	if err != nil {
@@ -140,7 +140,7 @@ func (t *stmtTx) execCount(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// queryEach calls each with every row of a query, of which columns is the width.
+// queryEach calls each with every row of a query that has that number of columns.
 func (t *stmtTx) queryEach(query string, columns int, each func(row []driver.Value), args ...any) error {
 	s, err := t.prepare(query)
 	if err != nil {

@@ -6,18 +6,18 @@ import (
 )
 
 const (
-	batchTime  = 2 * time.Millisecond // what the writer may be held for
+	batchTime  = 2 * time.Millisecond // that a batch may hold the writer
 	firstBatch = 100
 	minBatch   = 4
 	maxBatch   = 2000
-	batchRest  = 9 // times what a bite took: nine tenths of the writer, and of the machine, are for others
+	batchRest  = 9 // times the duration of a batch: nine tenths of the writer and the machine are free for others
 	minRest    = 3 * time.Millisecond
 )
 
-// runThrottled does something long to the database beside all that is more urgent: it
-// calls one, with how many rows to touch at most, until that is done. How many
-// comes from how long the last bite took, waiting for the writer included, so a
-// busy panel is left alone.
+// runThrottled does long work on the database in small transactions, so that more urgent
+// work comes first: it calls one with the maximum number of rows until done is true. The
+// number follows from the duration of the last batch, including the wait for the writer,
+// so a busy panel is hardly disturbed.
 func (d *DB) runThrottled(ctx context.Context, one func(ctx context.Context, most int) (n int64, done bool, err error)) (total int64, err error) {
 	for most := firstBatch; ; {
 		start := time.Now()

@@ -9,15 +9,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// samplesKept is how long samples of traffic are kept; after that the sums over
-// an hour tell of them.
+// samplesKept is how long samples of traffic are kept. Older traffic has only sums by the
+// hour.
 const samplesKept = 24 * time.Hour
 
-// sampleLength is the span of a sample.
+// sampleLength is the length of a sample.
 const sampleLength = 10 * time.Second
 
-// SampleServices adds what gateways moved until at to their counters and to their
-// traffic, and notes that the sessions that are up were then.
+// SampleServices adds the traffic of services until at to their counters and samples, and
+// records that their open sessions were up at that time.
 func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Traffic) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE services SET seen_at = ? WHERE state = 'online' AND seen_at < ?`,
@@ -33,7 +33,7 @@ func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Tr
 			if n, err := res.RowsAffected(); err != nil {
 				return err
 			} else if n == 0 || t.Up+t.Down == 0 {
-				continue // the node was deleted, or there is nothing to add
+				continue // the node was deleted, or there is no traffic
 			}
 			for span, length := range map[connexa.TrafficSpan]time.Duration{
 				connexa.TrafficSample: sampleLength, connexa.TrafficHour: time.Hour, connexa.TrafficDay: 24 * time.Hour,
@@ -54,8 +54,8 @@ func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Tr
 	return nil
 }
 
-// Traffic lists what the gateway of a node moved, in spans that began at from or
-// later, the oldest first. Spans in which nothing moved are left out.
+// Traffic lists the traffic of a node's service in the spans that began at from or later,
+// the oldest first. It leaves out spans without traffic.
 func (d *DB) Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT at, up, down FROM traffic WHERE node_id = ? AND span = ? AND at >= ? ORDER BY at`, node, span, toMillis(from))
 	if err != nil {
@@ -77,7 +77,7 @@ func (d *DB) Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, 
 	return points, rows.Err()
 }
 
-// pruneTraffic deletes spans that are older than keep says, a bite at a time.
+// pruneTraffic deletes spans that are older than keep allows, in batches.
 func (d *DB) pruneTraffic(ctx context.Context, keep connexa.Retention) (total int64, err error) {
 	day := 24 * time.Hour
 	for span, age := range map[connexa.TrafficSpan]time.Duration{
@@ -106,5 +106,5 @@ func (d *DB) pruneTraffic(ctx context.Context, keep connexa.Retention) (total in
 	return total, nil
 }
 
-// trafficBite is how many spans one transaction deletes.
+// trafficBite is the number of spans that one transaction deletes.
 const trafficBite = 2000

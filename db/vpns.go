@@ -11,17 +11,17 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// What is sealed is bound to the column it is for.
+// Sealed values are bound to these columns.
 const (
 	vpnCAPurpose     = "vpn_ca.key"
 	vpnKeyPurpose    = "vpn.key"
 	vpnStaticPurpose = "vpn.tls_crypt"
 )
 
-// mostDevices is how many OpenVPN exits there can be.
+// mostDevices is the maximum number of OpenVPN exits.
 const mostDevices = 10000
 
-// Authority returns the CA of OpenVPN exits, which make makes when there is none.
+// Authority returns the CA of OpenVPN exits. If there is none, it calls make.
 func (d *DB) Authority(ctx context.Context, make func() (cert string, key connexa.Secret, err error)) (cert string, key connexa.Secret, err error) {
 	cert, key, err = d.readAuthority(ctx, d.read)
 	if connexa.CodeOf(err) != connexa.NotFound {
@@ -57,9 +57,9 @@ func (d *DB) readAuthority(ctx context.Context, q interface {
 	return cert, connexa.Secret(plain), err
 }
 
-// WantVPNs switches the OpenVPN exits on of the nodes that s means and returns the
-// nodes of those that were off. A node that has its first exit gets a port and a
-// device, which it keeps, and what issue makes for it.
+// WantVPNs switches the OpenVPN exits of the nodes in s on and returns the nodes whose exit
+// was off. A node's first exit gets a permanent port, a permanent device and the identity
+// that issue returns.
 func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error) {
 	which, args := whereSelected(s)
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
@@ -86,8 +86,8 @@ func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node 
 	return started, nil
 }
 
-// UnwantVPNs switches the OpenVPN exits off of the nodes that s means and returns
-// the nodes of those that were on.
+// UnwantVPNs switches the OpenVPN exits of the nodes in s off and returns the nodes whose
+// exit was on.
 func (d *DB) UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
 	which, args := whereSelected(s)
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
@@ -100,7 +100,7 @@ func (d *DB) UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (st
 	return stopped, nil
 }
 
-// addVPNs makes the rows of nodes that never had an exit.
+// addVPNs inserts the rows of nodes that never had an exit.
 func (d *DB) addVPNs(ctx context.Context, tx *sql.Tx, nodes []int64, issue func(node int64) (connexa.VPNIdentity, error)) error {
 	if len(nodes) == 0 {
 		return nil
@@ -141,8 +141,8 @@ func (d *DB) addVPNs(ctx context.Context, tx *sql.Tx, nodes []int64, issue func(
 	return nil
 }
 
-// firstFree yields, one after another, the numbers from first on that are not
-// taken, up to a last.
+// firstFree returns a function that returns the numbers from first to last that are not
+// taken, one per call.
 func firstFree(taken []int64, first int64) func(last int64) (int64, bool) {
 	used := make(map[int64]bool, len(taken))
 	for _, n := range taken {
@@ -158,7 +158,7 @@ func firstFree(taken []int64, first int64) func(last int64) (int64, bool) {
 	}
 }
 
-// setVPNs switches exits on or off and returns the nodes of those that were not.
+// setVPNs switches exits on or off and returns the nodes of those that changed.
 func (d *DB) setVPNs(ctx context.Context, tx *sql.Tx, which string, args []any, wanted bool, by string) ([]int64, error) {
 	nodes, err := queryIDs(tx.QueryContext(ctx, `
 		UPDATE vpns SET wanted = ? WHERE wanted <> ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`) RETURNING node_id`,
@@ -178,13 +178,13 @@ func (d *DB) setVPNs(ctx context.Context, tx *sql.Tx, which string, args []any, 
 	return nodes, nil
 }
 
-// ShapeVPN says how the OpenVPN exit of a node is to be.
+// ShapeVPN sets the options of the OpenVPN exit of a node.
 func (d *DB) ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProtocol, together bool) error {
 	return d.changeService(ctx, `UPDATE vpns SET protocol = ?, together = ? WHERE node_id = ?`, protocol, together, node)
 }
 
-// RecordServiceEvent writes something that happened to a gateway into the history of its
-// node, with lines that bear it out.
+// RecordServiceEvent adds an event of a service to the history of its node, with lines of
+// evidence.
 func (d *DB) RecordServiceEvent(ctx context.Context, node int64, what connexa.Text, lines []string) error {
 	story, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what, Transcript: lines}})
 	if err != nil {
@@ -197,14 +197,14 @@ func (d *DB) RecordServiceEvent(ctx context.Context, node int64, what connexa.Te
 			return fmt.Errorf("write the history: %w", err)
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, sql.ErrNoRows) // the node is gone
+			return errors.Join(err, sql.ErrNoRows) // the node was deleted
 		}
 		return nil
 	})
 }
 
-// VPNRows returns the OpenVPN exits of nodes, by node; nil means all that there
-// are. A node that never had one has none.
+// VPNRows returns the OpenVPN exits of nodes, by node; nil means all nodes. A node that
+// never had an exit has no row.
 func (d *DB) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error) {
 	listen, err := d.vpnListen(ctx)
 	if err != nil {
@@ -234,7 +234,7 @@ func (d *DB) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNR
 	return found, rows.Err()
 }
 
-// vpnListen is the address on which OpenVPN exits listen.
+// vpnListen returns the address on which OpenVPN exits listen.
 func (d *DB) vpnListen(ctx context.Context) (netip.Addr, error) {
 	settings, err := d.Settings(ctx)
 	if err != nil {
@@ -247,8 +247,8 @@ func (d *DB) vpnListen(ctx context.Context) (netip.Addr, error) {
 	return a, nil
 }
 
-// VPNs returns all that the OpenVPN exits of nodes take to run, by node; nil means
-// those that are wanted.
+// VPNs returns the configuration of the OpenVPN exits of nodes, by node; nil means all that
+// are switched on.
 func (d *DB) VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, error) {
 	listen, err := d.vpnListen(ctx)
 	if err != nil {
