@@ -38,7 +38,7 @@ func scanImport(scan func(...any) error) (connexa.Import, error) {
 	return i, nil
 }
 
-// asJSON encodes what cannot fail: strings, and Texts of them and of numbers.
+// asJSON encodes strings, and Texts of strings and numbers, which cannot fail.
 func asJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -47,7 +47,7 @@ func asJSON(v any) string {
 	return string(b)
 }
 
-// StartImport makes the row of an import whose text is about to come.
+// StartImport adds an import, before its text is uploaded.
 func (d *DB) StartImport(ctx context.Context, i connexa.Import) (int64, error) {
 	var id int64
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
@@ -79,8 +79,7 @@ func (d *DB) Imports(ctx context.Context, n int) ([]connexa.Import, error) {
 	return d.importsWhere(ctx, `TRUE ORDER BY id DESC LIMIT ?`, n)
 }
 
-// WaitingImports lists the imports that the panel has to go on with, the oldest
-// first: those to be read and those to be written.
+// WaitingImports lists the imports that must be read or written, the oldest first.
 func (d *DB) WaitingImports(ctx context.Context) ([]connexa.Import, error) {
 	return d.importsWhere(ctx, `state = 'importing' OR state = 'reading' AND uploaded ORDER BY id`)
 }
@@ -102,8 +101,8 @@ func (d *DB) importsWhere(ctx context.Context, cond string, args ...any) ([]conn
 	return all, rows.Err()
 }
 
-// changeImport updates one import where cond still holds; elsewhere it is
-// Conflict, for somebody else was faster.
+// changeImport updates one import if cond is still true. Otherwise it returns Conflict,
+// because of a concurrent change.
 func (d *DB) changeImport(ctx context.Context, id int64, cond, set string, args ...any) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error { return changeImport(ctx, tx, id, cond, set, args...) })
 	if err != nil {
@@ -123,41 +122,41 @@ func changeImport(ctx context.Context, tx *sql.Tx, id int64, cond, set string, a
 	return nil
 }
 
-// ShapeImport keeps what was found out about the text of an import.
+// ShapeImport stores the detected format of the text of an import.
 func (d *DB) ShapeImport(ctx context.Context, i connexa.Import) error {
 	return d.changeImport(ctx, i.ID, `state = 'reading'`, `format = ?, encoding = ?, separator = ?, header = ?, mapping = ?`,
 		i.Format, i.Encoding, i.Separator, i.Header, asJSON(i.Mapping))
 }
 
-// AskForMapping lets an import wait for a person to name the columns.
+// AskForMapping makes an import wait until the user names the columns.
 func (d *DB) AskForMapping(ctx context.Context, id int64) error {
 	return d.changeImport(ctx, id, `state = 'reading'`, `state = 'mapping'`)
 }
 
-// RereadImport has the text of an import read again as a person says.
+// RereadImport makes the panel read the text of an import again, with the options o.
 func (d *DB) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
 	return d.changeImport(ctx, id, `state IN ('mapping', 'ready')`, `state = 'reading', chosen = ?`, asJSON(o))
 }
 
-// ConfirmImport lets an import go on to be written, now or as soon as it is
-// read. An empty test or choice leaves what was chosen before.
+// ConfirmImport makes the panel write an import, now or as soon as it has been read. An
+// empty test or choice keeps the earlier one.
 func (d *DB) ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error {
 	return d.changeImport(ctx, id, `state IN ('reading', 'ready')`, `confirmed = 1, test = coalesce(nullif(?1, ''), test), choice = coalesce(nullif(?2, ''), choice), decided = max(decided, ?2 <> ''),
 		todo = CASE state WHEN 'ready' THEN new + conflict ELSE 0 END, state = CASE state WHEN 'ready' THEN 'importing' ELSE state END`,
 		string(test), string(choice))
 }
 
-// SetImportTest says which test follows an import that is not written yet.
+// SetImportTest sets the test that follows an import that is not written yet.
 func (d *DB) SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
 	return d.changeImport(ctx, id, `state IN ('reading', 'mapping', 'ready')`, `test = ?`, test)
 }
 
-// ChooseImportTest is SetImportTest by a person who sees the preview.
+// ChooseImportTest is SetImportTest for a choice of the user in the preview.
 func (d *DB) ChooseImportTest(ctx context.Context, id int64, test connexa.ImportTest) error {
 	return d.changeImport(ctx, id, `state = 'ready'`, `test = ?, test_chosen = 1`, test)
 }
 
-// PlanImport counts what an import would do as it is chosen now.
+// PlanImport counts what an import would change with the current choices.
 func (d *DB) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, error) {
 	plan := connexa.ImportPlan{Add: i.New, Skip: i.Same + i.Bad}
 	if i.Conflict == 0 {
@@ -204,8 +203,8 @@ func (d *DB) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPl
 	return plan, rows.Err()
 }
 
-// SetImportChoice says what becomes of all conflicts; choices of single lines
-// are forgotten.
+// SetImportChoice sets the choice for all conflicts and deletes the choices for single
+// lines.
 func (d *DB) SetImportChoice(ctx context.Context, id int64, choice connexa.Choice) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = ?, decided = 1`, choice); err != nil {
@@ -220,7 +219,7 @@ func (d *DB) SetImportChoice(ctx context.Context, id int64, choice connexa.Choic
 	return nil
 }
 
-// SetLineChoice says what becomes of one conflict.
+// SetLineChoice sets the choice for one conflict.
 func (d *DB) SetLineChoice(ctx context.Context, id, line int64, choice connexa.Choice) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = choice`); err != nil {
@@ -242,7 +241,7 @@ func (d *DB) SetLineChoice(ctx context.Context, id, line int64, choice connexa.C
 	return nil
 }
 
-// FailImport ends an import with the reason; what was read of it is removed.
+// FailImport ends an import with a problem and deletes its text and its lines.
 func (d *DB) FailImport(ctx context.Context, id int64, problem connexa.Text) error {
 	if err := d.changeImport(ctx, id, `state IN ('reading', 'mapping')`, `state = 'failed', problem = ?, ended_at = ?`, asJSON(problem), toMillis(d.now())); err != nil {
 		return err
@@ -250,7 +249,7 @@ func (d *DB) FailImport(ctx context.Context, id int64, problem connexa.Text) err
 	return d.emptyImport(ctx, id, false)
 }
 
-// CancelImport ends an import now. What it has written stays.
+// CancelImport cancels an import. The nodes that it has written stay.
 func (d *DB) CancelImport(ctx context.Context, id int64) error {
 	if err := d.changeImport(ctx, id, `state IN ('reading', 'mapping', 'ready', 'importing')`, `state = 'cancelled', ended_at = ?`, toMillis(d.now())); err != nil {
 		return err
@@ -258,8 +257,8 @@ func (d *DB) CancelImport(ctx context.Context, id int64) error {
 	return d.emptyImport(ctx, id, false)
 }
 
-// EndImport closes an import whose every line is written, and removes all but
-// its bad lines.
+// EndImport ends an import after its last line was written, and deletes all lines except
+// the bad ones.
 func (d *DB) EndImport(ctx context.Context, id int64) error {
 	if err := d.emptyImport(ctx, id, true); err != nil {
 		return err
@@ -267,12 +266,12 @@ func (d *DB) EndImport(ctx context.Context, id int64) error {
 	return d.changeImport(ctx, id, `state = 'importing'`, `state = 'done', ended_at = ?`, toMillis(d.now()))
 }
 
-// SetImportRun ties the run that tests an import to it.
+// SetImportRun stores the run that tests the nodes of an import.
 func (d *DB) SetImportRun(ctx context.Context, id, runID int64) error {
 	return d.changeImport(ctx, id, `run_id IS NULL`, `run_id = ?`, runID)
 }
 
-// ImportRunOf returns the run that was started for an import; zero: none.
+// ImportRunOf returns the run that was started for an import, or zero.
 func (d *DB) ImportRunOf(ctx context.Context, id int64) (int64, error) {
 	var run int64
 	err := d.read.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM runs WHERE import_id = ?`, id).Scan(&run)
@@ -282,7 +281,7 @@ func (d *DB) ImportRunOf(ctx context.Context, id int64) (int64, error) {
 	return run, nil
 }
 
-// CutImports ends the imports whose upload was cut off by the end of the process.
+// CutImports fails the imports whose upload was interrupted by the end of the process.
 func (d *DB) CutImports(ctx context.Context) error {
 	rows, err := d.importsWhere(ctx, `state = 'reading' AND NOT uploaded`)
 	if err != nil {
@@ -296,8 +295,8 @@ func (d *DB) CutImports(ctx context.Context) error {
 	return nil
 }
 
-// ExpireImports forgets what was read by imports that were made before then:
-// those that nobody confirmed end, of the others the bad lines go.
+// ExpireImports cancels the unconfirmed imports from before then, and deletes the lines of
+// all imports from before then, except of those that are being written.
 func (d *DB) ExpireImports(ctx context.Context, then time.Time) error {
 	old, err := d.importsWhere(ctx, `created_at < ? AND state <> 'importing' AND (ended_at IS NULL
 		OR EXISTS (SELECT 1 FROM import_lines WHERE import_id = imports.id))`, toMillis(then))
@@ -318,8 +317,8 @@ func (d *DB) ExpireImports(ctx context.Context, then time.Time) error {
 	return nil
 }
 
-// emptyImport removes the text and the lines of an import, piece by piece, so
-// that nobody waits long for the one writer.
+// emptyImport deletes the text and the lines of an import in small transactions, so that
+// other writers do not wait long.
 func (d *DB) emptyImport(ctx context.Context, id int64, keepBad bool) error {
 	if err := d.dropText(ctx, id); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 
 const chunkPurpose = "import.chunk"
 
-// AddImportChunk keeps the n-th piece of the text of an import, sealed.
+// AddImportChunk stores the n-th chunk of the text of an import, sealed.
 func (d *DB) AddImportChunk(ctx context.Context, id int64, n int, text []byte) error {
 	sealed := d.ring.seal(chunkPurpose, text)
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
@@ -29,18 +29,18 @@ func (d *DB) AddImportChunk(ctx context.Context, id int64, n int, text []byte) e
 	return nil
 }
 
-// EndUpload says that the text of an import is whole.
+// EndUpload marks the text of an import as complete.
 func (d *DB) EndUpload(ctx context.Context, id int64) error {
 	return d.changeImport(ctx, id, `state = 'reading' AND NOT uploaded`, `uploaded = 1`)
 }
 
-// ImportText reads the text of an import, a piece at a time.
+// ImportText returns a reader of the text of an import, which reads chunk by chunk.
 func (d *DB) ImportText(ctx context.Context, id int64) io.Reader {
 	return &textReader{ctx: ctx, db: d, id: id}
 }
 
-// textReader is the reader of one import's text. It lives as long as one call of
-// the store's user, so it may keep that call's context.
+// textReader reads the text of one import. It is used during one call of its caller only,
+// so it may keep the context of that call.
 type textReader struct {
 	ctx  context.Context
 	db   *DB
@@ -69,18 +69,17 @@ func (r *textReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// dropText removes the text of an import.
+// dropText deletes the text of an import.
 func (d *DB) dropText(ctx context.Context, id int64) error {
 	return d.inPieces(ctx, `DELETE FROM import_chunks WHERE import_id = ?1 AND n IN (SELECT n FROM import_chunks WHERE import_id = ?1 LIMIT 8)`, id)
 }
 
-// dropLines removes the lines of one class of an import.
+// dropLines deletes the lines of one class of an import.
 func (d *DB) dropLines(ctx context.Context, id int64, class connexa.LineClass) error {
 	return d.inPieces(ctx, `DELETE FROM import_lines WHERE id IN (SELECT id FROM import_lines WHERE import_id = ?1 AND class = ?2 LIMIT 2000)`, id, string(class))
 }
 
-// inPieces repeats a statement until it changes nothing, each time in a
-// transaction of its own.
+// inPieces repeats a statement until it changes nothing, each time in its own transaction.
 func (d *DB) inPieces(ctx context.Context, statement string, args ...any) error {
 	args = slices.Clip(args)
 	for {

@@ -13,14 +13,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// passwordPurpose binds what is sealed and digested to the column it is for.
+// passwordPurpose binds sealed passwords and their digests to their column.
 const passwordPurpose = "node.password"
 
-// nodeColumns are the columns that a form or a file fills, in the order of nodeValues.
+// nodeColumns are the columns that come from a form or a file, in the order of nodeValues.
 var nodeColumns = slices.Concat([]string{"address", "address_key", "port", "login", "password", "password_mac"},
 	columnNames(), []string{"tags", "encryption", "allow_pap", "search"})
 
-// columnNames are the names of connexa.Columns.
+// columnNames returns the names of connexa.Columns.
 func columnNames() []string {
 	var names []string
 	for _, c := range connexa.Columns() {
@@ -29,9 +29,9 @@ func columnNames() []string {
 	return names
 }
 
-// nodeValues are the columns of n as the table keeps them, the password sealed.
+// nodeValues returns the columns of n as the table stores them, with the sealed password.
 func (k *keyring) nodeValues(n *connexa.Node, password connexa.Secret) []any {
-	values := make([]any, 0, len(nodeColumns)+3) // room for what a statement adds
+	values := make([]any, 0, len(nodeColumns)+3) // room for more values of a statement
 	values = append(values, n.Address, addressKey(n.Address), n.Port, n.Login, k.sealPassword(password), k.passwordMAC(password))
 	for _, c := range connexa.Columns() {
 		values = append(values, *c.Value(n))
@@ -39,9 +39,9 @@ func (k *keyring) nodeValues(n *connexa.Node, password connexa.Secret) []any {
 	return append(values, joinTags(n.Tags), string(n.Encryption), n.AllowPAP, searchText(n))
 }
 
-// insertNodesSQL returns a statement that inserts n nodes. Its arguments are
-// nodeValues, the import, and when the node was added and changed. It skips nodes
-// whose address, port and login are taken.
+// insertNodesSQL returns a statement that inserts n nodes. Its arguments per node are
+// nodeValues, the import, and the times of the addition and the last change. It skips
+// nodes whose address, port and login are taken.
 func insertNodesSQL(n int) string {
 	columns := append(slices.Clip(nodeColumns), "import_id", "created_at", "changed_at")
 	rows := slices.Repeat([]string{placeholders(len(columns))}, n)
@@ -118,8 +118,8 @@ func addressKey(address string) string {
 	return "!" + hex.EncodeToString(b[:])
 }
 
-// joinTags puts a comma on both sides of each tag, so that a whole tag can be
-// found; no tag holds a comma.
+// joinTags puts a comma on both sides of each tag, so that a search can find whole tags. No
+// tag contains a comma.
 func joinTags(tags []string) string {
 	if len(tags) == 0 {
 		return ""

@@ -8,14 +8,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// MaxPage is the most rows that a page of the node list holds.
+// MaxPage is the maximum number of rows on a page of the node list.
 const MaxPage = 200
 
-// ListNodes returns one page. A cursor that leads past either end, because nodes
-// were deleted meanwhile, gives the page at that end.
+// ListNodes returns one page. If the cursor is past an end, because nodes were deleted
+// meanwhile, it returns the page at that end.
 func (d *DB) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error) {
 	q.Size = min(max(q.Size, 1), MaxPage)
-	// The page and the total are two scans, on two connections side by side.
+	// The page and the total are two concurrent scans on two connections.
 	type total struct {
 		n   int
 		err error
@@ -37,9 +37,8 @@ func (d *DB) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePa
 	return page, nil
 }
 
-// clampQuery makes the total, which may be a moment older than the page, and the
-// page's place, which a cursor remembers from when it was made, agree with what
-// the page shows.
+// clampQuery makes the total and the index of the first row consistent with the page. The
+// total may be older than the page, and the index comes from the cursor.
 func clampQuery(page connexa.NodePage, counted int) (total, from int) {
 	n := len(page.Nodes)
 	total = max(counted, n)
@@ -94,14 +93,14 @@ type pageRow struct {
 	node connexa.Node
 }
 
-// pageSpan is the rows of a page, from one of an index on.
+// pageSpan is the rows of a page and the index of the first one.
 type pageSpan struct {
 	rows       []pageRow
 	from       int
-	less, more bool // there are rows before, after it
+	less, more bool // there are rows before, or after
 }
 
-// readSpan finds the rows on the side of at that it says.
+// readSpan reads the page after at, or before it with Back.
 func (d *DB) readSpan(ctx context.Context, q connexa.ListQuery, at *position) (pageSpan, error) {
 	rows, err := d.pageRows(ctx, q, at)
 	if err != nil {
@@ -115,7 +114,7 @@ func (d *DB) readSpan(ctx context.Context, q connexa.ListQuery, at *position) (p
 	case at.Back:
 		slices.Reverse(s.rows)
 		s.less, s.more = beyond, true
-		if beyond { // else the page is the first one
+		if beyond { // otherwise it is the first page
 			s.from = max(at.Index-len(s.rows), 1)
 		}
 	default:
@@ -124,7 +123,7 @@ func (d *DB) readSpan(ctx context.Context, q connexa.ListQuery, at *position) (p
 	return s, nil
 }
 
-// lastSpan is the page at the end of the list.
+// lastSpan returns the last page of the list.
 func (d *DB) lastSpan(ctx context.Context, q connexa.ListQuery) (pageSpan, error) {
 	n, err := countRows(ctx, d.read, q.Filter)
 	if err != nil || n == 0 {
@@ -135,8 +134,8 @@ func (d *DB) lastSpan(ctx context.Context, q connexa.ListQuery) (pageSpan, error
 	return s, err
 }
 
-// pageRows finds the rows of one page, and one beyond to learn whether there are
-// more, in the order in which they lie from at.
+// pageRows finds the rows of one page, and one more to find out whether there are more, in
+// their order from at.
 func (d *DB) pageRows(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, error) {
 	if rows, ok, err := d.indexedPage(ctx, q, at); err != nil || ok {
 		return rows, err
@@ -144,9 +143,9 @@ func (d *DB) pageRows(ctx context.Context, q connexa.ListQuery, at *position) ([
 	return d.indexPage(ctx, q, at)
 }
 
-// indexPage is pageRows without the node index.
+// indexPage is pageRows with the SQL index instead of the node index.
 func (d *DB) indexPage(ctx context.Context, q connexa.ListQuery, at *position) ([]pageRow, error) {
-	// One snapshot for the order and the rows: a row stands where its values say.
+	// One snapshot for the order and the rows, so that both agree.
 	tx, err := d.read.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -167,7 +166,7 @@ func (d *DB) indexPage(ctx context.Context, q connexa.ListQuery, at *position) (
 	return rows, nil
 }
 
-// pageSQL is the statement that finds the rows of one page, and one row beyond.
+// pageSQL returns the statement that finds the rows of one page, and one more.
 func pageSQL(q connexa.ListQuery, at *position) (string, []any) {
 	keys := orderKeys(q.Sort)
 	cond, args := filterSQL(q.Filter)

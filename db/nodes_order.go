@@ -12,10 +12,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// orderKeys returns the expressions that the list is ordered by. Together they
-// differ for any two nodes and none is NULL, so one row comparison says what
-// stands before or after a row. A missing value is replaced by one past the end
-// that the direction puts last.
+// orderKeys returns the expressions by which the list is ordered. Together they differ for
+// any two nodes and none is NULL, so one row comparison tells whether a row is before or
+// after another. A missing value is replaced by one that comes last in the direction.
 func orderKeys(s connexa.Sort) []string {
 	number := func(column string) []string {
 		last := int64(math.MaxInt64)
@@ -28,7 +27,7 @@ func orderKeys(s connexa.Sort) []string {
 	case connexa.SortLogin:
 		return []string{"login", "id"}
 	case connexa.SortPlace:
-		last := "'~'" // after every code
+		last := "'~'" // after every country code
 		if s.Desc {
 			last = "''"
 		}
@@ -48,11 +47,11 @@ func orderKeys(s connexa.Sort) []string {
 	case connexa.SortAdded:
 		return []string{"created_at", "id"}
 	default:
-		return []string{"address_key", "port", "login"} // unique, and the order of the index itself
+		return []string{"address_key", "port", "login"} // unique, and the order of the index
 	}
 }
 
-// statusRank orders statuses as the panel lists them, not by the alphabet.
+// statusRank orders statuses as the panel lists them, not alphabetically.
 var statusRank = func() string {
 	var b strings.Builder
 	b.WriteString("CASE status")
@@ -62,8 +61,8 @@ var statusRank = func() string {
 	return b.String() + " END"
 }()
 
-// position is a place between two rows of a list, where a page ends. It travels
-// as a cursor and is checked when it comes back.
+// position is a place between two rows of a list, where a page ends. Clients get it as a
+// cursor, and it is checked when they return it.
 type position struct {
 	Sort  string `json:"s"`
 	Keys  []any  `json:"k"`           // orderKeys of the row beside it
@@ -79,8 +78,8 @@ func (p *position) encodeCursor() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// parseCursor returns nil for a cursor that was not made for this order: the
-// list then begins at its start.
+// parseCursor returns nil for a cursor that was not made for this order. The list then
+// begins at its start.
 func parseCursor(s string, order connexa.Sort) *position {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if s == "" || err != nil {
@@ -109,7 +108,7 @@ func parseCursor(s string, order connexa.Sort) *position {
 	return &p
 }
 
-// beyondSQL is the condition that a row stands after p, or before it with Back.
+// beyondSQL returns the condition that a row is after p, or before it with Back.
 func (p *position) beyondSQL(keys []string, desc bool) (string, []any) {
 	op := ">"
 	if desc != p.Back {
@@ -119,7 +118,7 @@ func (p *position) beyondSQL(keys []string, desc bool) (string, []any) {
 	return fmt.Sprintf("(%s) %s (%s)", strings.Join(keys, ", "), op, marks), slices.Clone(p.Keys)
 }
 
-// orderBy is the ORDER BY list, turned round when back is set.
+// orderBy returns the ORDER BY list, reversed if back is set.
 func orderBy(keys []string, desc, back bool) string {
 	direction := ""
 	if desc != back {
