@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// readBuild is the line with which a file builds the program, and the variables that
-// it sets for it.
+// readBuild returns the arguments of the build command in a file, and the environment
+// variables that it sets.
 func readBuild(t *testing.T, file string) (args, env []string) {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -34,8 +34,8 @@ func readBuild(t *testing.T, file string) (args, env []string) {
 	return args, env
 }
 
-// TestBuildsAreHardened builds the program as the Taskfile does, and looks at what
-// came out; the image is built with the same flags.
+// TestBuildsAreHardened builds the program as the Taskfile does and inspects the
+// binary. The container image is built with the same flags.
 func TestBuildsAreHardened(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the programs of Linux are ELF")
@@ -87,7 +87,7 @@ func TestBuildsAreHardened(t *testing.T) {
 	}
 }
 
-// TestDeploymentHasFewRights reads the files of deploy.
+// TestDeploymentHasFewRights checks the rights in the files of deploy.
 func TestDeploymentHasFewRights(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)

@@ -18,11 +18,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn/isolation"
 )
 
-// TestUninstall installs what deploy/ installs, by the lines of its own files, and
-// lets deploy/uninstall.sh take it away, on a machine of its own: with its own
-// network, processes, /etc, /run, /usr/local/bin and /var/lib.
+// TestUninstall installs the panel with the commands in the files of deploy, and
+// removes it with deploy/uninstall.sh. It runs in namespaces of its own: network,
+// processes, /etc, /run, /usr/local/bin and /var/lib.
 func TestUninstall(t *testing.T) {
-	const inside = "CONNEXA_TEST_MACHINE" // holds the path of the program
+	const inside = "CONNEXA_TEST_MACHINE" // its value is the path of the program
 	program := os.Getenv(inside)
 	if program == "" {
 		if os.Geteuid() != 0 {
@@ -56,18 +56,19 @@ func TestUninstall(t *testing.T) {
 	}
 	installed := m.listFiles()
 
-	// A word that it does not know changes nothing.
+	// An unknown argument changes nothing.
 	m.runUninstall(2, "[--purge]", "--pruge")
 	m.checkKept(installed)
-	// Everything but the data.
+	// Without --purge the data stays.
 	m.runUninstall(0, "--purge removes them")
 	m.checkRemoved()
 	m.checkKept(append(before, "/var/lib/connexa -> private/connexa", "/var/lib/private/connexa/connexa.db", "/var/lib/private/connexa/connexa.key"))
-	// And that, too, when nothing else is there any more.
+	// --purge also works when only the data is left.
 	m.runUninstall(0, "", "--purge")
 	m.checkKept(before)
 
-	// What cannot be removed is said, keeps what removes it, and does not stop the rest.
+	// A failure to remove something is reported, does not stop the rest, and keeps what is
+	// needed to remove it later.
 	m.installPanel()
 	leave := m.occupyAccount()
 	m.runUninstall(1, "devices are left", "--purge", "setpriv", "--bounding-set=-net_admin")
@@ -91,14 +92,14 @@ func TestUninstall(t *testing.T) {
 	m.checkKept(before)
 }
 
-// machine is what this process sees of one.
+// machine is the simulated machine on which the scripts run.
 type machine struct {
 	t       *testing.T
 	program []byte
-	deploy  map[string][]byte // by name
+	deploy  map[string][]byte // contents by file name
 }
 
-// private are the folders of which the machine has its own.
+// private are the directories that the machine mounts over the real ones.
 var private = []string{"/etc", "/run", "/usr/local/bin", "/var/lib"}
 
 func newMachine(t *testing.T, program string) *machine {
@@ -111,7 +112,8 @@ func newMachine(t *testing.T, program string) *machine {
 			t.Fatal(err)
 		}
 	}
-	// All is read before folders are covered: the tree and the program may be in one of them.
+	// These files are read before the directories are covered, because they may be inside
+	// one of them.
 	m.program, err = os.ReadFile(program)
 	must()
 	for _, name := range []string{"connexa.service", "connexa-openvpn.service", "connexa-openvpn.conf", "uninstall.sh"} {
@@ -139,13 +141,14 @@ func newMachine(t *testing.T, program string) *machine {
 		"/etc/gshadow":       "root:*::\n",
 		"/etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\n",
 		"/etc/login.defs":    string(defs),
-		// What is of others stays.
+		// Files of other programs must stay.
 		"/etc/systemd/system/other.service":                        "",
 		"/etc/systemd/system/multi-user.target.wants/some.service": "",
 		"/usr/local/bin/other":                                     "",
 		"/run/other":                                               "",
 		"/var/lib/private/other":                                   "",
-		// No service manager answers, as on a machine that has none; links are removed all the same, as systemctl(1) does.
+		// This systemctl simulates a machine without a running service manager. It still
+		// removes links, as systemctl(1) says.
 		"/usr/local/bin/systemctl": "#!/bin/sh\necho \"$*\" >>/run/other\n[ $1 = disable ] && rm -f /etc/systemd/system/*.wants/$3\nexit 1\n",
 	} {
 		m.writeFile(file, []byte(text))
@@ -166,8 +169,8 @@ func (m *machine) writeFile(file string, text []byte) {
 	}
 }
 
-// installPanel does what the comments of the units say, and what the service manager and
-// a panel do then.
+// installPanel follows the comments in the unit files, and then creates what the
+// service manager and a panel create.
 func (m *machine) installPanel() {
 	m.t.Helper()
 	const units = "/etc/systemd/system/"
@@ -209,7 +212,7 @@ func (m *machine) installPanel() {
 	}
 }
 
-// occupyAccount runs a process under openvpn's account, until leave is called.
+// occupyAccount runs a process under openvpn's account until leave is called.
 func (m *machine) occupyAccount() (leave func()) {
 	m.t.Helper()
 	cmd := exec.CommandContext(m.t.Context(), "setpriv", "--reuid=connexa-ovpn", "--regid=connexa-ovpn", "--clear-groups", "cat")
@@ -218,7 +221,7 @@ func (m *machine) occupyAccount() (leave func()) {
 	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
 		m.t.Fatal(err)
 	}
-	// Once it answers it is who it is to be.
+	// After the answer the process runs under the account.
 	_, err := in.Write([]byte("?"))
 	if err == nil {
 		_, err = out.Read(make([]byte, 1))
@@ -232,7 +235,7 @@ func (m *machine) occupyAccount() (leave func()) {
 	}
 }
 
-// countAccountFiles counts the files in which there is openvpn's account.
+// countAccountFiles counts the account files that contain openvpn's account.
 func (m *machine) countAccountFiles() (n int) {
 	m.t.Helper()
 	for _, name := range []string{"passwd", "group", "shadow", "gshadow"} {
@@ -247,7 +250,8 @@ func (m *machine) countAccountFiles() (n int) {
 	return n
 }
 
-// runUninstall runs the script, by the words of by, which say how if it is not by itself.
+// runUninstall runs the script and checks its exit code and output. by is the command
+// line; by default the script is run directly.
 func (m *machine) runUninstall(code int, words string, by ...string) {
 	m.t.Helper()
 	if err := os.WriteFile("/run/other", nil, 0o600); err != nil {
@@ -283,7 +287,8 @@ func (m *machine) runUninstall(code int, words string, by ...string) {
 	}
 }
 
-// checkRemoved checks that the kernel and the account files have nothing of Connexa.
+// checkRemoved checks that the kernel and the account files contain nothing of
+// Connexa.
 func (m *machine) checkRemoved() {
 	m.t.Helper()
 	if list, err := isolation.List(); err != nil || len(list) > 0 {
@@ -300,7 +305,7 @@ func (m *machine) checkRemoved() {
 	}
 }
 
-// checkKept checks which files there are.
+// checkKept checks the list of remaining files.
 func (m *machine) checkKept(want []string) {
 	m.t.Helper()
 	want = slices.Sorted(slices.Values(want))
@@ -309,7 +314,8 @@ func (m *machine) checkKept(want []string) {
 	}
 }
 
-// listFiles are those of the machine, but for the accounts' and what reading them leaves.
+// listFiles lists the files of the machine, without account files and files that
+// listing them creates.
 func (m *machine) listFiles() []string {
 	m.t.Helper()
 	var list []string

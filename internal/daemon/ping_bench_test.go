@@ -28,7 +28,7 @@ import (
 
 const (
 	adminPassword  = "Blue-Kite-7-Blue-Kite"
-	tunnelEndpoint = "speed.lab.test" // tunnelEndpoint is a speed server inside the tunnels of a fleet.
+	tunnelEndpoint = "speed.lab.test" // the speed server inside the tunnels of a fleet
 )
 
 // panelTest is a panel on a free port with a login.

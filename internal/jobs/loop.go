@@ -22,7 +22,7 @@ type loop struct {
 	*Runner
 	ctx        context.Context
 	queues     []*queue
-	isIdle     bool           // the writer knows that no job is claimed
+	isIdle     bool           // the writer was told that no job is claimed
 	workers    sync.WaitGroup // of the running jobs
 	writerDone chan struct{}
 	speed      speedHold
@@ -72,7 +72,7 @@ func (l *loop) run() {
 	}
 }
 
-// reportIdle tells the writer, once, that no job is claimed.
+// reportIdle sends the writer one message when no job is claimed any more.
 func (l *loop) reportIdle() {
 	idle := true
 	for _, q := range l.queues {

@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// addSpeed queues n speed tests in a run of that kind.
+// addSpeed queues a run of n speed tests.
 func (b *runnerTest) addSpeed(n int) {
 	b.memoryStore.mu.Lock()
 	defer b.memoryStore.mu.Unlock()
@@ -20,7 +20,7 @@ func (b *runnerTest) addSpeed(n int) {
 	}
 }
 
-// counter says how many of a kind are running, and the most that were.
+// counter counts the running jobs of a kind and their maximum.
 type counter struct{ running, maxRunning atomic.Int32 }
 
 func (c *counter) countedWork(takes time.Duration) Work {

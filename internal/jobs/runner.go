@@ -1,5 +1,6 @@
-// Package jobs runs durable work. The database holds what is due, who has claimed
-// it and how it ended; this package decides when to claim and what to start.
+// Package jobs runs probes as durable jobs. The database stores which jobs are due,
+// who has claimed them and their results. This package decides when to claim jobs and
+// which to start.
 package jobs
 
 import (

@@ -25,9 +25,9 @@ type memoryStore struct {
 	runs     []connexa.Run
 	noticed  []string
 
-	revisions  map[int64]int64            // what Revisions returns
-	outcome    map[int64]connexa.Finished // of finishing a job; none: nothing but the run
-	respectDue bool                       // a job that was given back waits for its time
+	revisions  map[int64]int64            // result of Revisions
+	outcome    map[int64]connexa.Finished // outcome of each job; by default only its run is affected
+	respectDue bool                       // do not return a job before its due time
 	notBefore  map[int64]time.Time
 }
 
@@ -114,11 +114,11 @@ func (m *memoryStore) NoticeRun(_ context.Context, _ int64, t connexa.Text) erro
 	return m.setRun(connexa.RunRunning, t)
 }
 
-// runnerTest is a Runner over a memory, inside a bubble of synctest.
+// runnerTest is a Runner on a memoryStore in a synctest bubble.
 type runnerTest struct {
 	*Runner
 	*memoryStore
-	cfg    Config // until the runner starts
+	cfg    Config // may be changed until the runner starts
 	online atomic.Bool
 	stop   context.CancelFunc
 	ended  chan error
@@ -146,7 +146,7 @@ func startRunner(t *testing.T, n, slots int, work Work, tune ...func(*runnerTest
 	return b
 }
 
-// useLogins makes the due jobs logins, each at its own address or all at one.
+// useLogins turns the due jobs into logins, each at its own address or all at one.
 func (b *runnerTest) useLogins(oneAddress bool) {
 	b.memoryStore.mu.Lock()
 	defer b.memoryStore.mu.Unlock()

@@ -11,17 +11,17 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// The values of internal/triage that the tests of a pattern rely on.
+// These are constants of internal/triage that the tests depend on.
 const (
 	recentResults = 50
 	confirmDelay  = time.Minute
 )
 
-// fakeUplink answers with whatever its cable says, after some time.
+// fakeUplink answers with a configured reach after a delay.
 type fakeUplink struct {
 	mu     sync.Mutex
 	reach  connexa.Reach // of the targets
-	answer connexa.Reach // the last answer
+	answer connexa.Reach // last answer
 	at     time.Time
 	asked  []time.Time
 	delay  time.Duration
@@ -57,15 +57,16 @@ func (u *fakeUplink) Ask(ctx context.Context) connexa.Reach {
 	return u.reach
 }
 
-// isOnline is what the runner is told: silence is remembered until somebody asks.
+// isOnline is the runner's Online hook. It reports the last answer, not the current
+// reach.
 func (u *fakeUplink) isOnline() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.answer != connexa.ReachSilent
 }
 
-// withUplink makes the due jobs those of nodes of a status outside, and the runner
-// ask u.
+// withUplink turns the due jobs into jobs of remote nodes with a status, and makes the
+// runner ask u.
 func withUplink(u *fakeUplink, status connexa.Status) func(*runnerTest) {
 	return func(b *runnerTest) {
 		b.memoryStore.mu.Lock()
@@ -113,7 +114,7 @@ func TestSilentTargetsPauseRunsAndKeepStatuses(t *testing.T) {
 			if r := b.firstRun(); r.State != connexa.RunPaused || r.Notice.Key != "run.notice.uplink" {
 				t.Errorf("%s: the run is %s and says %s", status, r.State, r.Notice)
 			}
-			// A target answers again: the run goes on, and what fails now is written.
+			// When a target answers again, the run continues and new failures are written.
 			u.setReach(connexa.ReachAnswered)
 			u.Ask(t.Context())
 			time.Sleep(40 * time.Second)
@@ -137,10 +138,10 @@ func TestOfflineWritesNoFailure(t *testing.T) {
 		})
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
-		before := b.countFacts() // those that came before it was known
+		before := b.countFacts() // failures that were written before the outage was known
 		b.memoryStore.mu.Lock()
 		b.due = append(b.due, connexa.Job{ID: 100, NodeID: 100, Kind: connexa.Ping, Address: "198.51.100.200"})
-		b.runs[0].State = connexa.RunRunning // somebody tells it to go on
+		b.runs[0].State = connexa.RunRunning // the admin resumes the run
 		b.memoryStore.mu.Unlock()
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
@@ -176,8 +177,9 @@ func TestTargetsAreAskedOnceForManyFailures(t *testing.T) {
 	})
 }
 
-// TestPatternOfFailuresIsConfirmedWithoutTargets: of the last 50 fine nodes half may fail
-// and are believed; from then on each is looked at once more after a minute.
+// TestPatternOfFailuresIsConfirmedWithoutTargets checks that failures are written
+// until half of the last 50 fine nodes have failed. Each later one is probed again
+// after a minute.
 func TestPatternOfFailuresIsConfirmedWithoutTargets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -188,7 +190,7 @@ func TestPatternOfFailuresIsConfirmedWithoutTargets(t *testing.T) {
 			mu.Unlock()
 			time.Sleep(100 * time.Millisecond)
 			p, err := silentWork(ctx, j)
-			if j.ID == 40 && len(looks[j.ID]) > 1 { // it was this machine after all
+			if j.ID == 40 && len(looks[j.ID]) > 1 { // the failure was caused by this machine
 				return goodResult()
 			}
 			return p, err

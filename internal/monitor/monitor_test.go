@@ -15,17 +15,17 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fakeStore is a Store in memory whose nodes do as their servers do.
+// fakeStore is a Store in memory. Its nodes answer as their simulated servers do.
 type fakeStore struct {
 	mu      sync.Mutex
 	watches map[int64]*connexa.Monitored
 	fact    func(w *connexa.Monitored, kind connexa.Kind) connexa.Fact
-	runTime time.Duration // until a run is over
+	runTime time.Duration // duration of a run
 	live    map[int64]connexa.Run
 	runs    int64
 	probes  map[int64][]fakeProbe
-	started []int // nodes of each run
-	maxLive int   // live runs of one kind at once
+	started []int // number of nodes of each run
+	maxLive int   // maximum number of live runs of one kind
 	armed   string
 	settled []connexa.StableNode
 }
@@ -160,7 +160,7 @@ func (f *fakeStore) LiveRuns(context.Context, time.Time) (runs []connexa.Run, _ 
 	return runs, nil
 }
 
-// monitorTest is a monitor over a fleet.
+// monitorTest is a monitor with its settings and hooks.
 type monitorTest struct {
 	settings atomic.Pointer[connexa.MonitorSettings]
 	offline  atomic.Bool
@@ -212,7 +212,7 @@ func TestMonitorProbesEveryNodeOnSchedule(t *testing.T) {
 				} else {
 					logins++
 				}
-				// The interval, its spread, and the round of a run.
+				// This is the sum of the interval, its jitter and the time between two runs.
 				if gap := l.at.Sub(last); gap > 14*time.Minute {
 					t.Fatalf("node %d is left alone for %s", id, gap)
 				}
@@ -234,8 +234,8 @@ func TestMonitorProbesEveryNodeOnSchedule(t *testing.T) {
 	})
 }
 
-// TestMonitorSpreadsProbesAfterRestart: the panel was down for a night, and
-// all are due. They are looked at within about half an interval, spread.
+// TestMonitorSpreadsProbesAfterRestart starts the panel after a night, when all nodes
+// are due. They must be probed within about half an interval, not all at once.
 func TestMonitorSpreadsProbesAfterRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newFakeStore(3000), newMonitorTest(60, 0)
@@ -245,7 +245,7 @@ func TestMonitorSpreadsProbesAfterRestart(t *testing.T) {
 		began := time.Now()
 		p.runFor(t, f, 90*time.Minute)
 		for _, n := range f.started {
-			// Twice the average of a round of six minutes.
+			// This is twice the average number of nodes in six minutes.
 			if n > 2*3000*6/60 {
 				t.Errorf("a run of %d nodes at once", n)
 			}
@@ -263,7 +263,7 @@ func TestMonitorSpreadsProbesAfterRestart(t *testing.T) {
 				}
 			}
 		}
-		// A restart every few minutes does not make it look more often.
+		// Frequent restarts must not cause more probes.
 		for range 20 {
 			p.runFor(t, f, 5*time.Minute)
 		}
@@ -293,8 +293,8 @@ func TestMonitorDoesNothingWhenOffOrOffline(t *testing.T) {
 	})
 }
 
-// TestMonitorFollowsFailedNode: it is pinged ever more rarely, and once it answers it
-// is logged into and fine again within minutes.
+// TestMonitorFollowsFailedNode checks that a failed node is pinged less and less
+// often. When it answers, a login must make it fine again within minutes.
 func TestMonitorFollowsFailedNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newFakeStore(20), newMonitorTest(10, 12)
@@ -360,7 +360,7 @@ func TestMonitorTriesRefusedLoginThreeTimes(t *testing.T) {
 				tries = append(tries, l.at)
 			}
 		}
-		if len(tries) != 4 { // the one that was refused, and three
+		if len(tries) != 4 { // the refused login and three retries
 			t.Fatalf("tried at %v", tries)
 		}
 		for i := 1; i < len(tries); i++ {
@@ -385,8 +385,8 @@ func TestMonitorReportsSettledNodes(t *testing.T) {
 	})
 }
 
-// TestMonitorHasOneLiveRunPerKind: a machine that cannot keep up is not asked for ever
-// more.
+// TestMonitorHasOneLiveRunPerKind checks that runs do not accumulate on a slow
+// machine.
 func TestMonitorHasOneLiveRunPerKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newFakeStore(200), newMonitorTest(5, 1)

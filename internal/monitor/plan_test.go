@@ -23,14 +23,14 @@ func anySettings(t *rapid.T) connexa.MonitorSettings {
 	return s
 }
 
-// fakeNode is one node whose server does as it likes, with the store's part of the
-// monitor's memory: what happens to the status wakes the watch.
+// fakeNode is one node with arbitrary results, and the store's part of its schedule: a
+// change of status makes the node due.
 type fakeNode struct {
 	watch connexa.Monitored
 	doubt connexa.FailureStreaks
 }
 
-// applyFact writes what a probe found out, as the store does.
+// applyFact stores the fact of a probe as the store does.
 func (n *fakeNode) applyFact(t *rapid.T, kind connexa.Kind, f connexa.Fact, now time.Time) {
 	before := n.watch.Status
 	v, err := connexa.Verdict{Status: before, Failures: n.doubt}.After(f)
@@ -44,7 +44,7 @@ func (n *fakeNode) applyFact(t *rapid.T, kind connexa.Kind, f connexa.Fact, now 
 	}
 }
 
-// drawFact is what a look of a kind may find.
+// drawFact returns a fact that a probe of kind may have.
 func drawFact(t *rapid.T, kind connexa.Kind) connexa.Fact {
 	if kind == connexa.Ping {
 		return rapid.SampledFrom([]connexa.Fact{connexa.Answered, connexa.NoAnswer}).Draw(t, "ping")
@@ -52,16 +52,16 @@ func drawFact(t *rapid.T, kind connexa.Kind) connexa.Fact {
 	return rapid.SampledFrom([]connexa.Fact{connexa.LoggedIn, connexa.NoAnswer, connexa.NoTunnel, connexa.LoginRefused, connexa.NoFact}).Draw(t, "login")
 }
 
-// TestPlanKeepsSchedule lives with a node whose server does anything at all, for
-// months, and holds what the schedule promises: fine nodes are not looked at more
-// often than was asked, failed ones again within six hours, refused logins at
-// most three times and a day apart, and nothing that is wanted is forgotten.
+// TestPlanKeepsSchedule simulates months of a node with arbitrary results. It checks
+// that fine nodes are not probed more often than configured, that failed ones are
+// probed again within six hours, that refused logins are retried at most three times
+// and a day apart, and that no node drops out of the schedule.
 func TestPlanKeepsSchedule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anySettings(t)
 		n := fakeNode{watch: connexa.Monitored{NodeID: 1, DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: testStart}}
 		now := testStart
-		var lastPing, lastLook time.Time // of a fine node, since it was fine
+		var lastPing, lastLook time.Time // of a node that is fine, since it became fine
 		var lastTry time.Time
 		tries, fineSince := 0, testStart
 		for range 120 {
@@ -69,9 +69,9 @@ func TestPlanKeepsSchedule(t *testing.T) {
 				if n.watch.Status != connexa.LoginFailed || tries < connexa.MaxRefusals {
 					t.Fatalf("nothing is planned for %+v after %d tries", n.watch, tries)
 				}
-				return // it is a person's turn
+				return // an admin has to act
 			}
-			// Its turn may come late, never early.
+			// The probe may be late, but never early.
 			now = laterOf(now, n.watch.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
 			before := n.watch
 			look, next := Plan(s, n.watch, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
@@ -140,8 +140,8 @@ func laterOf(a, b time.Time) time.Time {
 	return b
 }
 
-// TestPlanMakesLoginsInTime holds that a node that stays fine is logged into as
-// often as was asked, give or take the spread, though pings come between.
+// TestPlanMakesLoginsInTime checks that a fine node gets logins at the configured
+// interval, within the jitter, in spite of the pings between them.
 func TestPlanMakesLoginsInTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := connexa.MonitorSettings{On: true, PingMinutes: rapid.SampledFrom([]int{0, 5, 60, 1440}).Draw(t, "minutes"), LoginHours: rapid.IntRange(1, 48).Draw(t, "hours")}
@@ -184,30 +184,31 @@ func TestPlanBacksOffToSixHours(t *testing.T) {
 			t.Errorf("try %d: %q, the next after %s", i+1, look, w.DueAt.Sub(now))
 		}
 	}
-	// It answers: one login, and the next look as if it had been one more try.
+	// The node answers: the plan makes one login, and the next probe follows as after one
+	// more attempt.
 	w.Status, w.Earned, w.DueAt = connexa.PingOK, true, now
 	if look, w = Plan(s, w, now, 0); look != connexa.Login || w.Earned {
 		t.Errorf("an answer has earned %q: %+v", look, w)
 	}
-	// And is fine: the schedule again.
+	// The node is fine: the normal schedule applies again.
 	w.Status, w.LastAt, w.Last, w.DueAt = connexa.LoginOK, now, connexa.Login, now
 	if look, w = Plan(s, w, now, 0); look != "" || w.Plan != connexa.PlanUp || w.Attempts != 0 || !w.DueAt.Equal(now.Add(30*time.Minute)) {
 		t.Errorf("%q: %+v", look, w)
 	}
 }
 
-// TestPlanTriesLoginAfterPingOfFailedTunnel: a login for each answer, and no more often
-// than the pings that get ever rarer.
+// TestPlanTriesLoginAfterPingOfFailedTunnel checks that each answered ping causes one
+// login. The pings become less and less frequent.
 func TestPlanTriesLoginAfterPingOfFailedTunnel(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
 	w := connexa.Monitored{DueAt: testStart, Status: connexa.TunnelFailed, Plan: connexa.PlanDown, LastAt: testStart}
 	now, logins := testStart, 0
 	for now.Before(testStart.Add(48 * time.Hour)) {
 		look, next := Plan(s, w, now, 0.5)
-		if w = next; look == connexa.Ping { // it answers
+		if w = next; look == connexa.Ping { // the ping is answered
 			w.Earned, w.DueAt = true, now
 		}
-		if look == connexa.Login { // and the tunnel fails again
+		if look == connexa.Login { // the tunnel fails again
 			logins++
 		}
 		now = laterOf(now.Add(time.Second), w.DueAt)
@@ -229,7 +230,8 @@ func TestPlanSkipsNodesWithoutTags(t *testing.T) {
 	}
 }
 
-// TestPlanHandlesClockSetBack leaves nobody unseen for a year.
+// TestPlanHandlesClockSetBack checks that a clock that was a year ahead does not delay
+// the next probe.
 func TestPlanHandlesClockSetBack(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
 	for _, status := range []connexa.Status{connexa.LoginOK, connexa.PingFailed} {
@@ -240,7 +242,8 @@ func TestPlanHandlesClockSetBack(t *testing.T) {
 	}
 }
 
-// TestPlanGivesUpRefusedLogin, whoever wakes it: only another status is news.
+// TestPlanGivesUpRefusedLogin checks that after too many refusals nothing is planned
+// until the status changes.
 func TestPlanGivesUpRefusedLogin(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30, LoginHours: 1}
 	w := connexa.Monitored{DueAt: testStart, Status: connexa.LoginFailed, Plan: connexa.PlanRefused, Attempts: connexa.MaxRefusals}

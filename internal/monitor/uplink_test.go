@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fakeNetwork is the network of a test.
+// fakeNetwork is a simulated network with targets and a route.
 type fakeNetwork struct {
 	mu      sync.Mutex
 	up      bool
@@ -30,7 +30,7 @@ func (w *fakeNetwork) setUp(up bool) {
 	w.up = up
 }
 
-// dialCount is how often anybody was dialed.
+// dialCount returns the number of dials.
 func (w *fakeNetwork) dialCount() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,7 +141,7 @@ func TestUplinkWithoutTargetsUsesRoute(t *testing.T) {
 			t.Errorf("%v, %v", r, fresh)
 		}
 		w.route = false
-		for range 2 { // told of once
+		for range 2 { // reported once
 			if u.Online() {
 				t.Error("online without a route")
 			}
@@ -150,7 +150,7 @@ func TestUplinkWithoutTargetsUsesRoute(t *testing.T) {
 		if !u.Online() || len(w.changes) != 2 {
 			t.Errorf("told %v", w.changes)
 		}
-		// Targets that are taken away while they are silent hold nothing up.
+		// Silent targets no longer count after they were removed.
 		w.targets = []string{"192.0.2.1:443"}
 		if u.Ask(t.Context()) != connexa.ReachSilent || u.Online() {
 			t.Error("online though the target is silent")

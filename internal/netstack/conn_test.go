@@ -15,7 +15,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-// isConnected is a TCP connection between two stacks.
+// isConnected returns a TCP connection between two stacks.
 func isConnected(t *testing.T) (here, there net.Conn) {
 	t.Helper()
 	a, b := twoStacks(t, nil)
@@ -33,8 +33,8 @@ func isConnected(t *testing.T) (here, there net.Conn) {
 	return here, there
 }
 
-// TestErrorsAreThoseOfPackageNet holds the errors that callers branch on, as the
-// kernel's own connections have them.
+// TestErrorsAreThoseOfPackageNet checks that the errors that callers branch on are
+// those of the kernel's connections.
 func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 	past := time.Unix(1, 0)
 	udp := func(t *testing.T) net.PacketConn {
@@ -96,7 +96,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			c, there := isConnected(t)
 			got := make(chan error)
 			go func() {
-				_, _ = c.Read(make([]byte, 1)) // so that the next one waits
+				_, _ = c.Read(make([]byte, 1)) // makes the next read wait
 				_, err := c.Read(make([]byte, 1))
 				got <- err
 			}()
@@ -217,7 +217,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 	}
 }
 
-// TestDialSaysWhatARouterSays holds the errnos of ICMP answers to a SYN.
+// TestDialSaysWhatARouterSays checks the errnos for ICMP answers to a SYN.
 func TestDialSaysWhatARouterSays(t *testing.T) {
 	for code, want := range map[header.ICMPv4Code]error{
 		header.ICMPv4NetUnreachable:  syscall.ENETUNREACH,
@@ -248,7 +248,7 @@ func TestDialSaysWhatARouterSays(t *testing.T) {
 	}
 }
 
-// newUnreachable is the answer of a router to the packet about, RFC 792.
+// newUnreachable returns the ICMP error of a router for the packet about, RFC 792.
 func newUnreachable(headroom int, code header.ICMPv4Code, about []byte) []byte {
 	about = about[:min(len(about), header.IPv4MinimumSize+8)]
 	size := header.IPv4MinimumSize + header.ICMPv4MinimumSize + len(about)

@@ -66,8 +66,8 @@ func TestFlowCounts(t *testing.T) {
 	}
 }
 
-// What is written stays in a buffer while nothing comes back, and only what
-// arrived counts, however often it was sent.
+// TestAcked checks that only acknowledged bytes count: written bytes stay in a buffer
+// until then, and retransmissions do not count twice.
 func TestAcked(t *testing.T) {
 	noLeaks(t)
 	lossy := rand.New(rand.NewPCG(3, 4))
@@ -94,7 +94,7 @@ func TestAcked(t *testing.T) {
 	_ = far.SetDeadline(deadline)
 	_ = c.SetDeadline(deadline)
 
-	other, err := a.DialAddr(ctx, "tcp", netip.AddrPortFrom(addrB, 80)) // one that is not counted
+	other, err := a.DialAddr(ctx, "tcp", netip.AddrPortFrom(addrB, 80)) // without a counter
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestAcked(t *testing.T) {
 	if err := <-written; err != nil {
 		t.Fatal(err)
 	}
-	// An answer comes behind the last acknowledgment that is under way.
+	// The last acknowledgment arrives before this answer.
 	if _, err := far.Write([]byte("done")); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,8 @@ func TestAcked(t *testing.T) {
 	}
 }
 
-// Bytes that nobody takes are written, and do not count.
+// TestWrittenIsNotAcked checks that bytes which the peer does not read are written but
+// do not count.
 func TestWrittenIsNotAcked(t *testing.T) {
 	noLeaks(t)
 	a, b := twoStacks(t, func(pa, _ *pipe) {

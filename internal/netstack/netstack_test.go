@@ -21,7 +21,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// pipe is one end of a link in memory. drop, when set, loses packets.
+// pipe is one end of a link in memory. drop, if set, selects the packets to lose.
 type pipe struct {
 	out, in chan []byte
 	closed  chan struct{}
@@ -38,7 +38,7 @@ func newPipe() (a, b *pipe) {
 func (p *pipe) ReadPackets(pkts [][]byte) (int, error) {
 	select {
 	case b := <-p.in:
-		// As a session does, put the packet a few bytes into the memory.
+		// Like a session, leave headroom before the packet.
 		pkts[0] = pkts[0][2 : 2+copy(pkts[0][2:], b)]
 	case <-p.closed:
 		return 0, net.ErrClosed
@@ -69,7 +69,7 @@ func (p *pipe) WritePackets(bufs [][]byte) error {
 		case <-p.closed:
 			return net.ErrClosed
 		}
-		for i := range b { // it is ours to overwrite
+		for i := range b { // the stack may overwrite the packet
 			b[i] = 0xee
 		}
 	}
@@ -85,7 +85,7 @@ var (
 	addrB = netip.MustParseAddr("10.0.0.2")
 )
 
-// twoStacks are two stacks on one pipe.
+// twoStacks returns two stacks that are connected by a pipe.
 func twoStacks(t testing.TB, tune func(a, b *pipe)) (a, b *Stack) {
 	t.Helper()
 	pa, pb := newPipe()
@@ -105,7 +105,8 @@ func twoStacks(t testing.TB, tune func(a, b *pipe)) (a, b *Stack) {
 	return a, b
 }
 
-// noLeaks fails the test when goroutines of this package or of gVisor outlive it.
+// noLeaks fails the test if goroutines of this package or of gVisor are left at its
+// end.
 func noLeaks(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -128,7 +129,7 @@ func noLeaks(t *testing.T) {
 	})
 }
 
-// serveEcho answers every connection with what comes.
+// serveEcho echoes the data of every connection.
 func serveEcho(t *testing.T, s *Stack, port uint16) {
 	t.Helper()
 	l, err := s.ListenTCP(port)
@@ -245,7 +246,7 @@ func TestUDP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for _, size := range []int{1, 1372, 4000} { // the last one in fragments
+	for _, size := range []int{1, 1372, 4000} { // the last one is fragmented
 		if _, err := c.Write(make([]byte, size)); err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +298,7 @@ func TestDialErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if c, err := a.DialContext(ctx, "tcp", "10.0.0.77:81"); err == nil { // nobody is there
+	if c, err := a.DialContext(ctx, "tcp", "10.0.0.77:81"); err == nil { // unused address
 		c.Close()
 		t.Error("connected to nobody")
 	}
@@ -343,7 +344,7 @@ func TestCloseEndsConnections(t *testing.T) {
 	}
 }
 
-// serveDNS answers on port 53 as told.
+// serveDNS answers on port 53 with the messages that answer fills in.
 func serveDNS(t *testing.T, s *Stack, answer func(name string, m *dnsmessage.Message)) {
 	t.Helper()
 	l, err := s.ListenUDP(53)
@@ -372,7 +373,7 @@ func serveDNS(t *testing.T, s *Stack, answer func(name string, m *dnsmessage.Mes
 			if err != nil {
 				return
 			}
-			_, _ = l.WriteTo([]byte("garbage"), from) // is passed over
+			_, _ = l.WriteTo([]byte("garbage"), from) // must be ignored
 			_, _ = l.WriteTo(reply(buf[:n]), from)
 		}
 	}()
@@ -428,7 +429,7 @@ func TestLookup(t *testing.T) {
 		case "lossy.lab.":
 			m.Answers = []dnsmessage.Resource{record(alias, 3)}
 			if lossy.Add(1) == 1 {
-				m.ID++ // no answer to this question
+				m.ID++ // does not match the question
 			}
 		default:
 			m.RCode = dnsmessage.RCodeNameError
@@ -457,8 +458,8 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// waitSettled is the memory that is in use, in bytes, once what the tests before have left
-// behind is gone: some of it takes more than one collection.
+// waitSettled returns the memory in use, in bytes, after the garbage of earlier tests
+// is freed. Some of it needs more than one collection.
 func waitSettled() int64 {
 	var m runtime.MemStats
 	least := int64(math.MaxInt64)
@@ -497,8 +498,8 @@ func TestStacksCostLittle(t *testing.T) {
 	}
 }
 
-// TestDialSaysWhatHappened holds the errno of a refusal, and that a connection
-// that nobody answers ends with its context.
+// TestDialSaysWhatHappened checks the errno of a refusal, and that a dial without an
+// answer ends with its context.
 func TestDialSaysWhatHappened(t *testing.T) {
 	noLeaks(t)
 	a, _ := twoStacks(t, nil)

@@ -8,13 +8,13 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/seqnum"
 )
 
-// Ranges are what a set of numbers is, wherever the numbers begin.
+// TestRangesAreASet compares ranges with a set of numbers, for any start.
 func TestRangesAreASet(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		base := rnd.Uint32()
 		if rnd.IntN(2) == 0 {
-			base = -uint32(rnd.IntN(100)) // over the end of the numbers
+			base = -uint32(rnd.IntN(100)) // wraps around
 		}
 		var r ranges
 		set := map[uint32]bool{}
@@ -75,7 +75,7 @@ func TestFlowCountsBehindHoles(t *testing.T) {
 	want(0, 1000, 0)
 	f.noteIn(ours, sack(ours+1000, ours+3000), sack(ours+4000, ours+5000))
 	want(0, 3000, 0)
-	f.noteIn(ours, sack(ours+4000, ours+9000), sack(ours-500, ours)) // never sent, and told twice
+	f.noteIn(ours, sack(ours+4000, ours+9000), sack(ours-500, ours)) // never sent, and reported twice
 	want(0, 3000, 0)
 	f.noteIn(ours+3000, sack(ours+4000, ours+5000))
 	want(0, 4000, 3000)
@@ -88,10 +88,10 @@ func TestFlowCountsBehindHoles(t *testing.T) {
 	want(100, 5000, 5000)
 	f.noteData(theirs+300, header.TCPFlagAck, 100)
 	want(200, 5000, 5000)
-	f.noteData(theirs, header.TCPFlagAck, 150) // the hole, and a part of what is there
+	f.noteData(theirs, header.TCPFlagAck, 150) // fills the gap and overlaps received data
 	want(300, 5000, 5000)
 	f.noteData(theirs, header.TCPFlagAck, 600)
 	want(600, 5000, 5000)
-	f.noteData(theirs+maxAhead*2, header.TCPFlagAck, 100) // beyond every window
+	f.noteData(theirs+maxAhead*2, header.TCPFlagAck, 100) // beyond any window
 	want(600, 5000, 5000)
 }

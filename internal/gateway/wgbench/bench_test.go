@@ -32,7 +32,7 @@ import (
 const (
 	user     = "exit"
 	password = "Blue-Kite-7"
-	// endless is more than a window of measuring takes.
+	// endless is more bytes than a measurement can transfer.
 	endless = int64(1) << 38
 )
 
@@ -62,7 +62,7 @@ func startProxy(b *testing.B, dialer socks5.Dialer) string {
 	return l.Addr().String()
 }
 
-// pptpProxy is a proxy behind a session of ours, MPPE-128, to a server of the lab.
+// pptpProxy starts a proxy behind our session with MPPE-128 to a simulated server.
 func pptpProxy(b *testing.B) string {
 	b.Helper()
 	if err := gre.SelfTest(b.Context(), gre.Raw); err != nil {
@@ -88,7 +88,7 @@ var (
 	far  = netip.MustParseAddr("10.64.0.1")
 )
 
-// wireguardProxy is a proxy behind WireGuard, with both ends in this process.
+// wireguardProxy starts a proxy behind WireGuard. Both ends are in this process.
 func wireguardProxy(b *testing.B) string {
 	b.Helper()
 	end := func(at netip.Addr) (*device.Device, *netstack.Net) {
@@ -127,10 +127,10 @@ func wireguardProxy(b *testing.B) string {
 	return startProxy(b, wireguardDialer{nearNet})
 }
 
-// noise answers as the web of the lab does.
+// noise answers like the web server of the lab.
 func noise(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", strconv.FormatInt(endless, 10))
-	_ = lab.Bytes(r.Context(), w, endless) // the client leaves
+	_ = lab.Bytes(r.Context(), w, endless) // ends when the client disconnects
 }
 
 type wireguardKey struct{ private, public string }
@@ -140,7 +140,7 @@ func key(seed byte) wireguardKey {
 	k[0], k[31] = seed<<3, 64
 	public, err := curve25519.X25519(k[:], curve25519.Basepoint)
 	if err != nil {
-		panic(err) // the base point is no weak one
+		panic(err) // not expected: the base point is not a low-order point
 	}
 	return wireguardKey{hex.EncodeToString(k[:]), hex.EncodeToString(public)}
 }
@@ -155,7 +155,7 @@ func freeUDP(b *testing.B) int {
 	return c.LocalAddr().(*net.UDPAddr).Port
 }
 
-// wireguardDialer leads the clients of a proxy into a WireGuard tunnel.
+// wireguardDialer connects the clients of a proxy through a WireGuard tunnel.
 type wireguardDialer struct{ net *netstack.Net }
 
 func (w wireguardDialer) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
@@ -169,8 +169,8 @@ func (w wireguardDialer) DialAddr(ctx context.Context, _ string, to netip.AddrPo
 func (w wireguardDialer) ListenUDP(uint16) (net.PacketConn, error) { return w.net.ListenUDP(nil) }
 func (w wireguardDialer) Dead() <-chan struct{}                    { return nil }
 
-// rate downloads n streams through a proxy and returns their sum in Mbit/s, over
-// a while in which all of them flow.
+// rate downloads n streams through a proxy and returns their total rate in Mbit/s,
+// during a period in which all of them are active.
 func rate(b *testing.B, at, site string, n int) float64 {
 	b.Helper()
 	d, err := proxy.SOCKS5("tcp", at, &proxy.Auth{User: user, Password: password}, nil)
@@ -223,8 +223,8 @@ func median(list []float64) float64 {
 	return list[len(list)/2]
 }
 
-// BenchmarkWireGuard compares the two, with one stream and with 50, in turn, and
-// reports medians: of the rates, and of the ratios of neighbours.
+// BenchmarkWireGuard compares both proxies alternately, with 1 and with 50 streams,
+// and reports the medians of the rates and of the ratios of adjacent measurements.
 func BenchmarkWireGuard(b *testing.B) {
 	ours, theirs := pptpProxy(b), wireguardProxy(b)
 	var p1, w1, one, p50, w50, fifty []float64
