@@ -8,7 +8,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Whatever the statement, a row of the audit table stays as it was written.
+// No statement may change or delete a row of the audit table.
 func TestTheAuditTableOnlyGrows(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	add := func() {

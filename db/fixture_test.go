@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestFixture makes a data folder to look at: a fleet of 1,500 nodes with a past
+// TestFixture makes a data folder for screenshots: a fleet of 1,500 nodes with a history
 // of 90 days. CONNEXA_FIXTURE names the folder; then
 //
 //	connexa serve --data FOLDER
@@ -36,7 +36,7 @@ func TestFixture(t *testing.T) {
 			return dbtest.Past(t.Context(), pool, now.AddDate(0, 0, -90), now.Add(-48*time.Hour), 12*time.Hour)
 		},
 		func() error { return dbtest.Past(t.Context(), pool, now.Add(-48*time.Hour), now, 2*time.Hour) },
-		func() error { // a suspect would be looked at again, over the network
+		func() error { // the panel would probe suspects again, over the network
 			_, err := pool.ExecContext(t.Context(), `UPDATE nodes SET silences = 0`)
 			return err
 		},

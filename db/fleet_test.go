@@ -146,7 +146,7 @@ func TestNoteFleet(t *testing.T) {
 			}
 		}
 		want = append(want, day)
-		// The last look of a day is what stays of it.
+		// The last row of a day replaces the earlier ones.
 		for range 2 {
 			if err := d.NoteFleet(t.Context()); err != nil {
 				t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// madeUp is a row of history that no probe wrote.
+// madeUp is an invented row of history.
 type madeUp struct {
 	node        int64
 	at          time.Time
@@ -52,8 +52,7 @@ func putHistory(tb testing.TB, d *DB, rows []madeUp) {
 	}
 }
 
-// someHistory makes up n rows of what happened to nodes, spread evenly from a
-// time on.
+// someHistory invents n rows of history of nodes, spread evenly from a time on.
 func someHistory(rng *rand.Rand, nodes []int64, n int, from time.Time, every time.Duration) []madeUp {
 	rows := make([]madeUp, n)
 	for i := range rows {
@@ -65,7 +64,7 @@ func someHistory(rng *rand.Rand, nodes []int64, n int, from time.Time, every tim
 		switch rng.IntN(12) {
 		case 0:
 			r.mark, r.reached, r.latency, r.lost = connexa.ResultBad, connexa.Resolve, 0, 3
-		case 1: // something else accepts at that port
+		case 1: // another program listens on that port
 			r.mark, r.reached = connexa.ResultBad, connexa.TCP
 		case 2:
 			r.mark = connexa.ResultNoFact
@@ -82,7 +81,7 @@ func someHistory(rng *rand.Rand, nodes []int64, n int, from time.Time, every tim
 	return rows
 }
 
-// spansOf adds rows up as the sums should be, without SQL.
+// spansOf computes the expected sums of rows, without SQL.
 func spansOf(rows []madeUp, length time.Duration) map[int64]map[int64]connexa.Bucket {
 	sums := map[int64]map[int64]connexa.Bucket{}
 	for _, r := range rows {

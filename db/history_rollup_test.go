@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// reopenFleet closes a database and opens it again, as a restart does.
+// reopenFleet closes a database and opens it again, like a restart.
 func reopenFleet(t *testing.T, d *DB, dir string, now func() time.Time) *DB {
 	t.Helper()
 	if d != nil {
@@ -36,7 +36,7 @@ func addNodes(t *testing.T, d *DB, n int) []int64 {
 	return ids
 }
 
-// sameSpans holds what the database tells of each node against rows.
+// sameSpans compares the history of each node in the database with rows.
 func sameSpans(t *testing.T, d *DB, nodes []int64, rows []madeUp, tier connexa.Tier, since time.Time) {
 	t.Helper()
 	want := spansOf(rows, tier.Length())
@@ -63,8 +63,8 @@ func sameSpans(t *testing.T, d *DB, nodes []int64, rows []madeUp, tier connexa.T
 	}
 }
 
-// TestRollCountsEachProbeOnce rolls up in bites that restarts, failures and the
-// deletion of nodes come between, and holds the sums against the rows.
+// TestRollCountsEachProbeOnce rolls up in batches, with restarts, failures and deletions of
+// nodes in between, and compares the sums with the rows.
 func TestRollCountsEachProbeOnce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
 	dir := t.TempDir()
@@ -80,7 +80,7 @@ func TestRollCountsEachProbeOnce(t *testing.T) {
 		switch rng.IntN(5) {
 		case 0:
 			d = reopenFleet(t, d, dir, now)
-		case 1: // dies before the mark is written: nothing of the bite must stay
+		case 1: // dies before the position is written: nothing of the batch may stay
 			if _, err := d.write.Exec(`CREATE TRIGGER broken BEFORE UPDATE ON history_rolled BEGIN SELECT raise(ABORT, 'no'); END`); err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func TestRollCountsEachProbeOnce(t *testing.T) {
 				t.Fatalf("%d rows are rolled up twice, %v", n, err)
 			}
 		}
-		// What is not rolled up yet is in the answer all the same.
+		// The answer includes rows that are not rolled up yet.
 		sameSpans(t, d, nodes[:1], rows[:written], connexa.EveryHour, start)
 	}
 	if _, err := d.RollUp(t.Context()); err != nil {
@@ -115,8 +115,8 @@ func TestRollCountsEachProbeOnce(t *testing.T) {
 	}
 }
 
-// TestRollAfterTheNewestRowsWent writes history under ids that were rolled up
-// before, because the rows that had them went with their node.
+// TestRollAfterTheNewestRowsWent writes history under ids that were rolled up before: their
+// rows were deleted with a node.
 func TestRollAfterTheNewestRowsWent(t *testing.T) {
 	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	d := reopenFleet(t, nil, t.TempDir(), func() time.Time { return start.Add(24 * time.Hour) })
@@ -255,7 +255,7 @@ func TestSparks(t *testing.T) {
 			reached: connexa.Control, latency: time.Duration(i+1) * time.Millisecond,
 		}
 		switch i {
-		case 38: // something accepts, that is no PPTP server
+		case 38: // something other than a PPTP server accepts
 			r.mark, r.reached = connexa.ResultBad, connexa.TCP
 		case 37:
 			r.mark, r.latency = connexa.ResultNoFact, 0
@@ -290,12 +290,12 @@ func TestSparks(t *testing.T) {
 			t.Errorf("point %d is %+v, want %+v", i, got[i], want)
 		}
 	}
-	// A probe that is not rolled up yet stands at the end.
+	// The last point is a probe that is not rolled up yet.
 	got = ask(connexa.Outcome{At: rows[39].at.Add(time.Minute), Cause: "tcp.refused", Reached: connexa.Resolve})
 	if want := []connexa.SparkPoint{at(39), {Failed: true}}; len(got) != connexa.MaxSpark || !slices.Equal(got[22:], want) {
 		t.Errorf("it ends with %+v", got[22:])
 	}
-	// The measurement failed, the login did not.
+	// The measurement failed, but the login was good.
 	got = ask(connexa.Outcome{At: rows[39].at.Add(time.Minute), Cause: "internet.refused", Reached: connexa.IP, Latency: time.Hour})
 	if p := got[23]; p.Failed || p.Latency < 6*time.Second {
 		t.Errorf("it ends with %+v", p)

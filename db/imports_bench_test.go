@@ -21,10 +21,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// BenchmarkImport confirms a preview of 100,000 rows and waits for the report.
-// Beside it, in the same run, the sqlite3 command imports the very rows that came
-// of it, already sealed and in the order of the file, into a copy of the table with
-// the same indexes, in text for blobs. "ratio" is the one through the other.
+// BenchmarkImport confirms a preview of 100,000 rows and waits for the report. In the same
+// run, the sqlite3 command imports the resulting rows, sealed and in the order of the file,
+// into a copy of the table with the same indexes, with text instead of blobs. "ratio" is the
+// first time divided by the second.
 func BenchmarkImport(b *testing.B) {
 	tool, err := exec.LookPath("sqlite3")
 	if err != nil {
@@ -99,7 +99,7 @@ func benchImport(b *testing.B, tool string, shuffled bool) {
 	b.ReportMetric(float64(peak.Load())/(1<<20), "heap-MiB")
 }
 
-// benchRows makes rows as a file of a large fleet would have them.
+// benchRows returns rows like those of the file of a large fleet.
 func benchRows(n int, shuffled bool) iter.Seq2[connexa.ImportRow, error] {
 	return func(yield func(connexa.ImportRow, error) bool) {
 		order := rand.New(rand.NewPCG(1, 2)).Perm(n)
@@ -119,7 +119,7 @@ func benchRows(n int, shuffled bool) iter.Seq2[connexa.ImportRow, error] {
 	}
 }
 
-// watchMemory keeps the largest heap until it is stopped.
+// watchMemory records the largest heap until stop is called.
 func watchMemory() (peak *atomic.Uint64, stop func()) {
 	peak = new(atomic.Uint64)
 	done := make(chan struct{})
@@ -142,8 +142,8 @@ func watchMemory() (peak *atomic.Uint64, stop func()) {
 	return peak, func() { close(done); <-ended }
 }
 
-// bareImport lets the sqlite3 command import the nodes of d, in the order of the
-// rows that they came from, and says how long it took.
+// bareImport makes the sqlite3 command import the nodes of d, in the order of the rows that
+// they came from, and returns its duration.
 func bareImport(b *testing.B, d *DB, tool string, from iter.Seq2[connexa.ImportRow, error]) time.Duration {
 	b.Helper()
 	dir := b.TempDir()
@@ -177,7 +177,7 @@ func bareImport(b *testing.B, d *DB, tool string, from iter.Seq2[connexa.ImportR
 	return took
 }
 
-// copyOfNodes is the schema of the table of nodes, its blobs as text.
+// copyOfNodes returns the schema of the table of nodes with text instead of blobs.
 func copyOfNodes(b *testing.B, d *DB) (schema string, columns []string) {
 	b.Helper()
 	rows, err := d.read.QueryContext(b.Context(), `SELECT sql FROM sqlite_schema WHERE tbl_name = 'nodes' AND type IN ('table','index') AND sql IS NOT NULL ORDER BY type DESC`)
@@ -191,7 +191,7 @@ func copyOfNodes(b *testing.B, d *DB) (schema string, columns []string) {
 			b.Fatal(err)
 		}
 		s = strings.ReplaceAll(s, " BLOB ", " TEXT ")
-		// A CSV has no NULL: what is empty there is text.
+		// A CSV has no NULL: empty values are texts.
 		s = strings.ReplaceAll(s, "INTEGER REFERENCES imports (id) ON DELETE SET NULL", "ANY")
 		schema += nullableAsAny(s) + ";\n"
 	}

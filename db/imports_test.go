@@ -19,7 +19,7 @@ import (
 	"github.com/connexa-panel/connexa/migrations"
 )
 
-// fileRow is "address login password city".
+// fileRow returns the row of the line "address login password city".
 func fileRow(line int, s string) connexa.ImportRow {
 	f := append(strings.Split(s, " "), "", "", "")
 	return connexa.ImportRow{Line: line, Input: connexa.NodeInput{Address: f[0], Login: f[1], Password: f[2], City: f[3]}}
@@ -43,7 +43,7 @@ func typedRow(lines ...string) iter.Seq2[connexa.ImportRow, error] {
 	return fileRows(rows...)
 }
 
-// newPreview reads rows into a fresh import.
+// newPreview reads rows into a new import.
 func newPreview(t *testing.T, d *DB, rows iter.Seq2[connexa.ImportRow, error]) int64 {
 	t.Helper()
 	id, err := d.StartImport(t.Context(), connexa.Import{Name: "fleet.csv", Test: connexa.TestNone, By: "ann"})
@@ -88,7 +88,7 @@ func confirmImport(t *testing.T, d *DB, id int64, choice connexa.Choice) connexa
 	return importOf(t, d, id)
 }
 
-// fleetOf is every node in short.
+// fleetOf describes every node.
 func fleetOf(t *testing.T, d *DB) []string {
 	t.Helper()
 	var all []string
@@ -154,7 +154,7 @@ func TestImportClasses(t *testing.T) {
 
 	id := newPreview(t, d, typedRow(
 		"192.0.2.1 ops1 a Rome",  // 1: the same
-		"192.0.2.1 ops1 a",       // 2: the same: what is empty does not count, but it is compared with line 1
+		"192.0.2.1 ops1 a",       // 2: the same: an empty field does not count, but it is compared with line 1
 		"192.0.2.2 ops1 b Paris", // 3
 		"192.0.2.1 OPS1 a",       // 4: a login in another case than line 1's
 		"192.0.2.9 ops1 x",       // 5
@@ -241,8 +241,8 @@ func TestImportWithoutPasswords(t *testing.T) {
 	sameLine(t, "fleet", fleetOf(t, d), []string{"192.0.2.1 ops1 a", "192.0.2.2 ops1 b Rome"})
 }
 
-// TestImportIsTakenUp ends the writing after every batch and goes on; meanwhile
-// somebody adds and deletes nodes.
+// TestImportIsTakenUp stops the writing after every batch and continues it, while nodes
+// are added and deleted.
 func TestImportIsTakenUp(t *testing.T) {
 	d := openFleet(t)
 	const n = 5*importBatch + 7
@@ -301,7 +301,7 @@ func TestImportIsReadAgain(t *testing.T) {
 	if err != nil || string(text) != "text" {
 		t.Errorf("text %q, %v", text, err)
 	}
-	// A confirmation while it is read is remembered.
+	// A confirmation during the reading is stored.
 	if err := d.ConfirmImport(t.Context(), id, connexa.ImportTest(connexa.RunPing), connexa.TakeTheirs); err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +382,7 @@ func TestCrowdedAddresses(t *testing.T) {
 	sameLine(t, "crowded later", importOf(t, d, newPreview(t, d, typedRow("192.0.2.2 more a"))).Crowded, []string{"192.0.2.2"})
 }
 
-// TestSealedPreview looks for what was typed in the file of the database.
+// TestSealedPreview searches the database file for the typed values.
 func TestSealedPreview(t *testing.T) {
 	d := openFleet(t)
 	newPreview(t, d, typedRow("192.0.2.77 ops-visible Blue-Kite-Secret"))
@@ -409,7 +409,7 @@ func TestSealedPreview(t *testing.T) {
 	}
 }
 
-// planOf is the plan of an import in short.
+// planOf describes the plan of an import.
 func planOf(t *testing.T, d *DB, id int64) string {
 	t.Helper()
 	p, err := d.PlanImport(t.Context(), importOf(t, d, id))

@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// addFleet opens a database with n nodes, 192.0.2.1 and on.
+// addFleet opens a database with n nodes from 192.0.2.1 on.
 func addFleet(t *testing.T, n int) (*DB, []int64) {
 	t.Helper()
 	d := openFleet(t)
@@ -46,7 +46,7 @@ func claimNext(t *testing.T, d *DB, n int) []connexa.Job {
 	return jobs
 }
 
-// foundFact is the result of a ping that learnt f.
+// foundFact returns the result of a ping with the fact f.
 func foundFact(f connexa.Fact) connexa.Probed {
 	p := connexa.Probed{Fact: f, Result: connexa.ResultOf(f), Outcome: connexa.Outcome{Kind: connexa.Ping, At: time.Now(), Reached: connexa.Control, Attempts: 1}}
 	if f == connexa.NoAnswer {
@@ -299,7 +299,7 @@ func TestAPausedRunIsNotClaimed(t *testing.T) {
 	if jobs := claimNext(t, d, 10); len(jobs) != 0 {
 		t.Errorf("%d jobs of a paused run", len(jobs))
 	}
-	startRun(t, d, ids[2:]...) // one of them waits for the paused run, and now for this one too
+	startRun(t, d, ids[2:]...) // one of them waits for the paused run, and now also for this one
 	if jobs := claimNext(t, d, 10); len(jobs) != 2 {
 		t.Errorf("%d jobs of the second run, want 2", len(jobs))
 	}
@@ -343,8 +343,8 @@ func TestSuspectsAreLookedAtAgain(t *testing.T) {
 	}
 }
 
-// A look that found nothing out about a suspect leaves it in doubt and says
-// nothing of when it was checked. The server gets its rest all the same.
+// A probe without a fact leaves a suspect a suspect, and does not change when it was
+// checked. The server gets the same delay as after any other probe.
 func TestASuspectRestsAfterALookInVain(t *testing.T) {
 	d, ids := addFleet(t, 1)
 	now := time.Now()
@@ -373,7 +373,7 @@ func TestASuspectRestsAfterALookInVain(t *testing.T) {
 	if err := d.Release(t.Context(), claimNext(t, d, 1)[0], now); err != nil {
 		t.Fatal(err)
 	}
-	look(0) // it has one
+	look(0) // there is a job already
 }
 
 func TestARunOfNothingIsRefused(t *testing.T) {
@@ -424,7 +424,7 @@ func TestANodeRemembersThatItsSessionRanPlain(t *testing.T) {
 	open, sealed := connexa.SessionFacts{Auth: "CHAP-MD5", Encryption: "none"}, connexa.SessionFacts{Auth: "MS-CHAPv2", Encryption: "MPPE-128 stateless", Bits: 128}
 	probe(connexa.LoggedIn, sealed, false)
 	probe(connexa.LoggedIn, open, true)
-	probe(connexa.NoTunnel, connexa.SessionFacts{}, true) // none came up: the last one stands
+	probe(connexa.NoTunnel, connexa.SessionFacts{}, true) // no session came up: the earlier one counts
 	probe(connexa.LoggedIn, sealed, false)
 	probe(connexa.LoggedIn, open, true)
 
@@ -432,7 +432,7 @@ func TestANodeRemembersThatItsSessionRanPlain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.Login = "other" // another login is another session
+	n.Login = "other" // another login has no session yet
 	if _, err := d.EditNode(t.Context(), n, "", "ann"); err != nil {
 		t.Fatal(err)
 	}
@@ -441,8 +441,8 @@ func TestANodeRemembersThatItsSessionRanPlain(t *testing.T) {
 	}
 }
 
-// TestRevisionsTellCorrections has the ways in which a login or a password of a
-// node changes: each raises its revision, and a comment does not.
+// TestRevisionsTellCorrections checks that every way to change a login or a password
+// increments the revision, and that a comment does not.
 func TestRevisionsTellCorrections(t *testing.T) {
 	d := openFleet(t)
 	confirmImport(t, d, newPreview(t, d, typedRow("192.0.2.1 ops1 a", "192.0.2.1 ops2 a", "192.0.2.1 ops3 a", "192.0.2.2 ops1 a")), "")

@@ -8,7 +8,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// lookOnce does one probe of a node as a run does, at the time of the clock.
+// lookOnce makes one probe of a node as a run does, at the time of the clock.
 func lookOnce(t *testing.T, d *DB, node int64, kind connexa.Kind, f connexa.Fact) connexa.Finished {
 	t.Helper()
 	if _, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunKind(kind), By: "ann", Selection: connexa.Selection{IDs: []int64{node}}}); err != nil {
@@ -26,7 +26,7 @@ func lookOnce(t *testing.T, d *DB, node int64, kind connexa.Kind, f connexa.Fact
 	return done
 }
 
-// openWithClock is a fleet with a clock of its own.
+// openWithClock returns a fleet with its own clock.
 func openWithClock(t *testing.T, n int) (*DB, []int64, func(time.Duration)) {
 	t.Helper()
 	d, ids := addFleet(t, n)
@@ -57,7 +57,7 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 	if w == nil || !w.DueAt.Equal(d.now().Truncate(time.Millisecond)) || w.Status != connexa.LoginOK || w.Last != connexa.Login || !w.LastAt.Equal(w.DueAt) {
 		t.Fatalf("%+v", w)
 	}
-	// It drops out at the second silence, answers, and recovers with a session.
+	// It goes down at the second missing answer, answers again, and recovers with a session.
 	pass(time.Minute)
 	if done := lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer); done.WentDown {
 		t.Error("dropped out after one silence")
@@ -74,7 +74,7 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); !done.Recovered || done.WentDown {
 		t.Errorf("%+v", done)
 	}
-	// An edit of what is probed ends all that; one of a comment does not.
+	// An edit of a probed field ends the monitoring; one of a comment does not.
 	n, err := d.Node(t.Context(), node)
 	if err != nil {
 		t.Fatal(err)
@@ -281,7 +281,7 @@ func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 	for _, id := range ids {
 		set(id, far, connexa.PlanUp, 0)
 	}
-	set(ids[0], nil, connexa.PlanUp, 0)                        // slept without the tags
+	set(ids[0], nil, connexa.PlanUp, 0)                        // slept, because it lacked the tags
 	set(ids[1], far, connexa.PlanDown, 4)                      // keeps its own time
 	set(ids[2], nil, connexa.PlanRefused, 1)                   // slept
 	set(ids[3], nil, connexa.PlanRefused, connexa.MaxRefusals) // given up
@@ -328,7 +328,8 @@ func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 	}
 }
 
-// TestOldRunsOfTheMonitorGo with the jobs that nobody else wanted; people's stay.
+// TestOldRunsOfTheMonitorGo checks that old runs of the monitor are deleted with the jobs
+// that no other run wants, and that those of accounts stay.
 func TestOldRunsOfTheMonitorGo(t *testing.T) {
 	d, ids, pass := openWithClock(t, 3)
 	for _, id := range ids {
@@ -391,7 +392,7 @@ func TestGoodRunsAreFound(t *testing.T) {
 	}
 }
 
-// hundredThousand is a fleet of which every node is watched.
+// hundredThousand returns a fleet whose nodes are all monitored.
 func hundredThousand(b *testing.B) *DB {
 	b.Helper()
 	d, err := Open(b.Context(), Options{Dir: b.TempDir()})
@@ -412,8 +413,8 @@ func hundredThousand(b *testing.B) *DB {
 	return d
 }
 
-// BenchmarkMonitorBeat is what the monitor asks every ten seconds of 100,000
-// watches, of which none is due, and of which 2,000 are.
+// BenchmarkMonitorBeat measures what the monitor asks every ten seconds: of 100,000
+// monitored nodes none is due, or 2,000 are.
 func BenchmarkMonitorBeat(b *testing.B) {
 	d := hundredThousand(b)
 	for _, due := range []int{0, 2000} {

@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// benchFilters are one filter each, of those that a list of a skewed fleet is
-// asked for: some match most of it, some little.
+// benchFilters has each filter of a list alone. Some match most of a skewed fleet, some
+// little.
 var benchFilters = []struct {
 	name   string
 	filter connexa.Filter
@@ -33,8 +33,8 @@ var benchFilters = []struct {
 	{"rare text", connexa.Filter{Text: "vpn777"}},
 }
 
-// BenchmarkNodeList asks for a page deep in a list of 100,000 nodes, under every
-// filter and order, and beside it runs the SQL of that page alone.
+// BenchmarkNodeList asks for a page deep in a list of 100,000 nodes, with every filter and
+// order, and runs the SQL of that page alone for comparison.
 func BenchmarkNodeList(b *testing.B) {
 	d := openFleet(b)
 	putFleet(b, d, makeFleet(1, 100_000))
@@ -68,7 +68,7 @@ func benchList(b *testing.B, d *DB, q connexa.ListQuery) {
 		start := time.Now()
 		barePage(b, d.read, q)
 		bare = append(bare, time.Since(start))
-		d.nodeCache.writes.Add(1) // as after an edit: the total is counted anew
+		d.nodeCache.writes.Add(1) // as after an edit: the total is counted again
 		d.fleetChanged()
 		counted = append(counted, list())
 	}
@@ -76,7 +76,7 @@ func benchList(b *testing.B, d *DB, q connexa.ListQuery) {
 	b.ReportMetric(float64(shareOf(whole, .5))/float64(shareOf(bare, .5)), "×bare")
 }
 
-// deepCursor leads to the page after the row at index.
+// deepCursor returns a cursor to the page after the row at index.
 func deepCursor(tb testing.TB, d *DB, q connexa.ListQuery, index int) string {
 	tb.Helper()
 	if index == 0 {
@@ -101,7 +101,7 @@ func deepCursor(tb testing.TB, d *DB, q connexa.ListQuery, index int) string {
 	return at.encodeCursor()
 }
 
-// barePage is what a list cannot do without: find the page, read its rows.
+// barePage does the minimum for a list: it finds the page and reads its rows.
 func barePage(tb testing.TB, read *sql.DB, q connexa.ListQuery) {
 	tb.Helper()
 	query, args := pageSQL(q, parseCursor(q.Cursor, q.Sort))
@@ -128,16 +128,16 @@ func barePage(tb testing.TB, read *sql.DB, q connexa.ListQuery) {
 	}
 }
 
-// newReport gives the middle and the slow end of what was measured, by name.
+// newReport reports the median and the slow end of the measured times, by name.
 func newReport(b *testing.B, took map[string][]time.Duration) {
 	for name, list := range took {
 		b.ReportMetric(float64(shareOf(list, .5).Microseconds())/1000, name+"p50-ms")
 		b.ReportMetric(float64(shareOf(list, .95).Microseconds())/1000, name+"p95-ms")
 	}
-	b.ReportMetric(0, "ns/op") // of all together it says nothing
+	b.ReportMetric(0, "ns/op") // the sum of all means nothing
 }
 
-// shareOf is the time that this share of list does not exceed.
+// shareOf returns the time that this share of list does not exceed.
 func shareOf(list []time.Duration, part float64) time.Duration {
 	slices.Sort(list)
 	return list[min(int(part*float64(len(list))), len(list)-1)]
@@ -190,7 +190,7 @@ func BenchmarkNodeListBusy(b *testing.B) {
 		for ctx.Err() == nil {
 			<-pause.C
 			added, err := addBatch(ctx, d, makeFleet(2, 200))
-			if err == nil { // they go again, so that the fleet keeps its size
+			if err == nil { // deleted again, so that the fleet keeps its size
 				_, _, err = d.DeleteNodes(ctx, added)
 			}
 			if err != nil && ctx.Err() == nil {

@@ -26,7 +26,7 @@ func TestCountsAreKeptUntilSomethingIsWritten(t *testing.T) {
 		return page.Total
 	}
 	was := total()
-	// What goes round the panel is not seen: the kept count is used.
+	// A write that bypasses the panel is not noticed: the cached count is used.
 	set := func(status string) {
 		t.Helper()
 		if _, err := d.write.Exec(`UPDATE nodes SET status = ?`, status); err != nil {

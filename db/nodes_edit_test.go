@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// testedFleet puts a node into the fleet that was measured, and is in doubt.
+// testedFleet adds a node that was measured and is suspect.
 func testedFleet(t *testing.T, d *DB, address string) connexa.Node {
 	t.Helper()
 	n := connexa.Node{
@@ -122,7 +122,7 @@ func TestEditNode(t *testing.T) {
 	}
 }
 
-// keysOf lists the keys of the texts that t is made of, but for what joins them.
+// keysOf lists the keys of the texts in t, except those that join them.
 func keysOf(t connexa.Text) []string {
 	var keys []string
 	for _, a := range t.Args {
@@ -178,7 +178,8 @@ func TestEditKeepsTheSearch(t *testing.T) {
 	}
 }
 
-// TestDeleteAgreesWithAPlainLoop deletes what any filter picks, and only that.
+// TestDeleteAgreesWithAPlainLoop deletes the nodes of any filter and checks that only these
+// are deleted.
 func TestDeleteAgreesWithAPlainLoop(t *testing.T) {
 	d := openFleet(t)
 	ctx := t.Context()
@@ -234,7 +235,7 @@ func TestDeleteEndsLiveJobs(t *testing.T) {
 	if err != nil || len(jobs) != 1 || jobs[0].NodeID != b.ID {
 		t.Fatalf("jobs %+v, %v", jobs, err)
 	}
-	// The one that is being worked on goes too: its result has nowhere to go.
+	// A running job ends too, and its result is dropped.
 	if _, runs, err = d.DeleteNodes(ctx, []int64{b.ID}); err != nil || !slices.Equal(runs, []int64{run.ID}) {
 		t.Fatalf("runs %v, %v", runs, err)
 	}
@@ -258,7 +259,7 @@ func TestDeleteManyInBatches(t *testing.T) {
 	}
 }
 
-// What is to be deleted a few at a time is remembered, and goes on after a stop.
+// Scheduled deletions are stored and continue after a stop.
 func TestDeleteDoomed(t *testing.T) {
 	d := openFleet(t)
 	fleet := nodeIDs(putFleet(t, d, makeFleet(2, 3*firstBatch)))

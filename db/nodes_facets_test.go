@@ -84,7 +84,7 @@ func checkFacetCount(t *testing.T, d *DB, value string, count int, filter connex
 	}
 }
 
-// freshFacets asks until the facets are those of the fleet as it is.
+// freshFacets asks until the facets are up to date.
 func freshFacets(t *testing.T, d *DB) (connexa.Facets, error) {
 	t.Helper()
 	for {

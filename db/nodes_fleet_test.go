@@ -13,10 +13,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fleetStart is when the nodes of test fleets were added.
+// fleetStart is the time at which the nodes of test fleets were added.
 var fleetStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// openFleet opens a fresh database.
+// openFleet opens a new database.
 func openFleet(tb testing.TB) *DB {
 	tb.Helper()
 	d, err := Open(tb.Context(), Options{Dir: tb.TempDir()})
@@ -47,8 +47,8 @@ func skewedFleet(rng *rand.Rand, n int) int {
 	return min(int(rng.ExpFloat64()*float64(n)/4), n-1)
 }
 
-// makeFleet makes n nodes with few different values, so that keys are often
-// equal, and many missing ones. The same seed makes the same fleet.
+// makeFleet returns n nodes with few different values, so that keys are often equal, and
+// many missing ones. The same seed gives the same fleet.
 func makeFleet(seed uint64, n int) []connexa.Node {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	nodes := make([]connexa.Node, n)
@@ -89,7 +89,7 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 // fleetValues are those of the columns that the index nodes_list lacks.
 var fleetValues = []string{"", "", "first", "second"}
 
-// probeNode makes up what a last probe found.
+// probeNode invents the result of a last probe.
 func probeNode(rng *rand.Rand, v *connexa.Node) {
 	v.Status = connexa.Statuses()[1+skewedFleet(rng, len(connexa.Statuses())-1)]
 	v.Last = connexa.Outcome{Kind: connexa.Ping, At: fleetStart.Add(time.Duration(rng.IntN(5000)) * time.Second), Attempts: 1 + rng.IntN(3)}
@@ -107,7 +107,7 @@ func probeNode(rng *rand.Rand, v *connexa.Node) {
 		}
 	}
 	v.Basis = connexa.Basis{Kind: v.Last.Kind, At: v.Last.At, Reached: v.Last.Reached, Cause: v.Last.Cause}
-	if rng.IntN(3) == 0 { // a later ping said nothing about the status
+	if rng.IntN(3) == 0 { // a later ping that did not set the status
 		v.Basis.At = v.Last.At.Add(-time.Minute)
 		v.Last.Kind, v.Last.Reached, v.Last.Cause = connexa.Ping, connexa.Control, ""
 	}
@@ -117,8 +117,8 @@ func probeNode(rng *rand.Rand, v *connexa.Node) {
 	}
 }
 
-// putFleet writes nodes through the panel's own inserter and then what their
-// last probes found; their IDs are filled in. Nodes that are there twice are dropped.
+// putFleet stores nodes with the panel's inserter, and then the results of their last
+// probes. It sets their IDs. It leaves out duplicates.
 func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
 	tb.Helper()
 	var out []connexa.Node
@@ -159,7 +159,7 @@ func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
 	return out
 }
 
-// matchesFilter is the filter as its words say, without SQL.
+// matchesFilter is the definition of the filter, without SQL.
 func matchesFilter(f connexa.Filter, n *connexa.Node) bool {
 	orNone := func(s string) string {
 		if s == "" {

@@ -16,8 +16,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// byOrder is the order of the list as its words say, without SQL: values first,
-// missing ones last, then the ids, in the direction of the sort.
+// byOrder is the definition of the order of the list, without SQL: values first, missing
+// ones last, then the ids, in the direction of the sort.
 func byOrder(s connexa.Sort, a, b *connexa.Node) int {
 	turn := 1
 	if s.Desc {
@@ -277,8 +277,8 @@ func TestNodeListAfterDeletes(t *testing.T) {
 	}
 }
 
-// TestNodeListPlans holds that no page reads the table but the rows it shows,
-// and that the order by address is the index's own.
+// TestNodeListPlans checks that no page reads other rows of the table than those it shows,
+// and that the order by address is that of the index.
 func TestNodeListPlans(t *testing.T) {
 	d := openFleet(t)
 	putFleet(t, d, makeFleet(1, 50))
@@ -349,7 +349,7 @@ func explainQuery(t *testing.T, d *DB, query string, args []any) string {
 	return b.String()
 }
 
-// FuzzCursor holds that whatever comes back as a cursor gives a page.
+// FuzzCursor checks that any cursor gives a page.
 func FuzzCursor(f *testing.F) {
 	d := openFleet(f)
 	putFleet(f, d, makeFleet(6, 20))

@@ -18,7 +18,7 @@ import (
 	"github.com/connexa-panel/connexa/migrations"
 )
 
-// openDir opens the database in dir; it is closed with the test.
+// openDir opens the database in dir and closes it with the test.
 func openDir(t *testing.T, dir string) *DB {
 	t.Helper()
 	d, err := Open(t.Context(), Options{Dir: dir})
@@ -62,7 +62,7 @@ func TestOneProcessOwnsTheFolder(t *testing.T) {
 	closeNow(t, openDir(t, dir))
 }
 
-// TestAnotherProcessNamesTheFirst runs this test binary once more.
+// TestAnotherProcessNamesTheFirst runs this test binary a second time.
 func TestAnotherProcessNamesTheFirst(t *testing.T) {
 	if dir := os.Getenv("CONNEXA_TEST_DIR"); dir != "" {
 		_, err := Open(t.Context(), Options{Dir: dir})
@@ -83,7 +83,7 @@ func TestAnotherProcessNamesTheFirst(t *testing.T) {
 func TestNobodyElseReadsTheFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	d := openDir(t, dir)
-	if _, err := d.AddFirstAccount(t.Context(), "ann", "x", false); err != nil { // the WAL and its index are there now
+	if _, err := d.AddFirstAccount(t.Context(), "ann", "x", false); err != nil { // now the WAL and its index exist
 		t.Fatal(err)
 	}
 	if _, err := d.copyBeforeMigration(t.Context(), dir, 1); err != nil {
@@ -161,7 +161,7 @@ func TestCookieKeys(t *testing.T) {
 	}
 }
 
-// twoVersions is the schema, and a version after it.
+// twoVersions returns the schema with one more version.
 func twoVersions(t *testing.T) fs.FS {
 	t.Helper()
 	first, err := fs.ReadFile(migrations.FS, "00001_start.sql")
@@ -211,7 +211,7 @@ func TestACopyIsMadeBeforeAMigration(t *testing.T) {
 	// The older program refuses the newer database, names the copy and changes nothing.
 	_, err = Open(t.Context(), Options{Dir: dir})
 	wantText(t, err, connexa.Conflict, "start.schema.newer", "90000", list[0].path)
-	// Going back to the copy works as the sentence says.
+	// The copy can be restored as the message says.
 	if err := os.Rename(list[0].path, filepath.Join(dir, File)); err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestTwoPools(t *testing.T) {
 		}
 		return value
 	}
-	for range 4 { // held open, so that each is a connection of its own
+	for range 4 { // kept open, so that each has its own connection
 		c, err := d.read.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -14,8 +14,8 @@ func pauseRun(t *testing.T, d *DB, run connexa.Run) {
 	}
 }
 
-// A worker has the job while its run is paused, a second run joins, and the
-// worker gives the job back: it is the second run's now.
+// A worker has the job while its run is paused, a second run joins, and the worker releases
+// the job: the second run gets it.
 func TestAJobInHandThatASecondRunJoinedIsClaimedAgain(t *testing.T) {
 	d, ids := addFleet(t, 1)
 	first := startRun(t, d, ids...)
@@ -30,8 +30,8 @@ func TestAJobInHandThatASecondRunJoinedIsClaimedAgain(t *testing.T) {
 	}
 }
 
-// A job that was only handed out for the sake of a run waits again for the
-// paused one when that run is cancelled.
+// A job that was claimable only because of a run waits for the paused run again when that
+// run is cancelled.
 func TestACancelledRunLeavesItsJobsToThePausedOne(t *testing.T) {
 	d, ids := addFleet(t, 2)
 	first := startRun(t, d, ids...)

@@ -12,8 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestLooseFilesAreRefused gives rights to others, starts, runs the line that the refusal
-// names, and starts again.
+// TestLooseFilesAreRefused gives rights to others, starts, runs the command from the
+// refusal, and starts again.
 func TestLooseFilesAreRefused(t *testing.T) {
 	for _, name := range []string{KeyFile, File, File + "-wal", File + "-shm", "snapshots/connexa-v00001-20260101T000000.000Z.db", "acme/panel.example.net", "acme/acme_account+key"} {
 		for _, mode := range []fs.FileMode{0o644, 0o640, 0o660, 0o604, 0o620, 0o602, 0o755, 0o610} {
@@ -58,11 +58,11 @@ func TestAllLooseFilesAreNamedAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := Open(t.Context(), Options{Dir: dir, Key: connexa.Secret(strings.Repeat("ab", 32))}) // the file counts all the same
+	_, err := Open(t.Context(), Options{Dir: dir, Key: connexa.Secret(strings.Repeat("ab", 32))}) // the file counts even if the key is given
 	if text := connexa.TextOf(err); text.Key != "start.loose" || !strings.Contains(text.String(), KeyFile) || !strings.Contains(text.String(), File) {
 		t.Errorf("%v", err)
 	}
-	// A link is what it leads to.
+	// For a link, its target counts.
 	other := filepath.Join(t.TempDir(), "key")
 	if err := os.Rename(filepath.Join(dir, KeyFile), other); err != nil {
 		t.Fatal(err)

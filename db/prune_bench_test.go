@@ -15,9 +15,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab/labtest"
 )
 
-// bigFleet is a database with 100,000 nodes and so many probes in each of them
-// since from: 100 with LARGE set, which are 10 million
-// rows of history and take minutes to write; else few.
+// bigFleet returns a database with 100,000 nodes and their probes since from. With LARGE
+// set there are 100 per node, which are 10 million rows and take minutes to write;
+// otherwise there are few.
 func bigFleet(b *testing.B, from time.Time) *DB {
 	b.Helper()
 	dir := b.TempDir()
@@ -49,10 +49,9 @@ func bigFleet(b *testing.B, from time.Time) *DB {
 	return d
 }
 
-// BenchmarkPrune writes results while a round rolls up and deletes a history that
-// is too old as a whole, and reports how long they took, beside those of the same
-// writer before. What a round does is the same from its first second to its last,
-// so it is stopped after half a minute.
+// BenchmarkPrune writes results while a round rolls up and deletes a history that is too old
+// as a whole. It reports how long the writes took, and those of the same writer before. A
+// round does the same from beginning to end, so it is stopped after half a minute.
 func BenchmarkPrune(b *testing.B) {
 	d := bigFleet(b, time.Now().Add(-60*24*time.Hour))
 	ctx, stop := context.WithCancel(b.Context())
@@ -120,7 +119,7 @@ func BenchmarkPrune(b *testing.B) {
 				for round.Err() == nil {
 					n, err := part.do(round)
 					rows.Add(n)
-					if err == nil && n == 0 { // that was all
+					if err == nil && n == 0 { // nothing is left
 						return
 					}
 				}

@@ -43,11 +43,11 @@ func TestPruneKeepsWhatExplainsAStatus(t *testing.T) {
 	}
 }
 
-// When a round takes the newest rows of all, what is written next has their ids.
+// After a round that deletes the newest rows, new rows get their ids.
 func TestPruneFindsIDsThatCameAgain(t *testing.T) {
 	d, ids := addFleet(t, 1)
 	old := time.Now().Add(-20 * 24 * time.Hour)
-	if _, err := d.write.Exec(`UPDATE history SET at = ?`, old.UnixMilli()); err != nil { // that the node was added
+	if _, err := d.write.Exec(`UPDATE history SET at = ?`, old.UnixMilli()); err != nil { // the row of the addition of the node
 		t.Fatal(err)
 	}
 	for round := range 3 {
@@ -64,8 +64,8 @@ func TestPruneFindsIDsThatCameAgain(t *testing.T) {
 	}
 }
 
-// The jobs of a run that was paused for months, or has only just gone on, stay.
-// They must not keep those that stand behind them.
+// The jobs of a run that was paused for months, or has just been resumed, stay. They must
+// not keep the jobs behind them from being deleted.
 func TestPruneGoesOnBehindJobsThatStay(t *testing.T) {
 	d := openFleet(t)
 	now := time.Now()

@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/schema.sql anew")
 
-// schemaOf lists what a database is made of, in a fixed order.
+// schemaOf lists the objects of a database in a fixed order.
 func schemaOf(t *testing.T, pool *sql.DB) string {
 	t.Helper()
 	rows, err := pool.QueryContext(t.Context(), `
@@ -92,8 +92,8 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// TestChecksKnowTheNouns holds that the CHECK of each column allows the values
-// that package connexa knows, and no others.
+// TestChecksKnowTheNouns checks that the CHECK of each column allows exactly the values that
+// package connexa knows.
 func TestChecksKnowTheNouns(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	facts := append([]string{""}, jsonTexts(connexa.Facts())...)

@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// portsOf opens a database with the user ann, at a time that tests move.
+// portsOf opens a database with the account ann and a clock that tests move.
 func portsOf(t *testing.T) (d *DB, ann connexa.Account, at *time.Time) {
 	t.Helper()
 	at = new(time.Time)
@@ -153,7 +153,7 @@ func TestSessionsEnd(t *testing.T) {
 	see := func(token string) {
 		t.Helper()
 		wantFound(t, s, token, true)
-		d.touches.wg.Wait() // the note that it was seen
+		d.touches.wg.Wait() // the write of the last-seen time
 	}
 	for *at = start.Add(11 * time.Hour); at.Sub(start) < SessionLife; *at = at.Add(11 * time.Hour) {
 		see("busy")
@@ -163,7 +163,7 @@ func TestSessionsEnd(t *testing.T) {
 		}
 	}
 	*at = start.Add(SessionLife)
-	wantFound(t, s, "busy", false) // however busy
+	wantFound(t, s, "busy", false) // requests do not prolong it
 	// A commit prolongs nothing.
 	if err := s.CommitCtx(t.Context(), "busy", []byte("x"), at.Add(time.Hour)); err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestSessionsEnd(t *testing.T) {
 	if list, err := d.Sessions(t.Context(), ann.ID, ""); err != nil || len(list) != 0 {
 		t.Error(list, err)
 	}
-	// The next login sweeps.
+	// The next login deletes expired sessions.
 	beginSession(t, d, ann, "fresh")
 	var rows int
 	if err := d.read.QueryRowContext(t.Context(), `SELECT count(*) FROM sessions`).Scan(&rows); err != nil || rows != 1 {
@@ -204,8 +204,8 @@ func TestASessionIsTouchedOnceAMinute(t *testing.T) {
 	}
 }
 
-// TestAReadNeedsNoWriter holds that pages work while an import has the write
-// connection, and that nobody waits for the note of it.
+// TestAReadNeedsNoWriter checks that pages work while an import has the writer, and that
+// nobody waits for the last-seen time.
 func TestAReadNeedsNoWriter(t *testing.T) {
 	d, ann, at := portsOf(t)
 	s := beginSession(t, d, ann, "a")

@@ -52,7 +52,7 @@ func TestASpeedTestFollowsEachPingThatPassed(t *testing.T) {
 	if r := reloadNode(t, d, run); r.Total != 4 || r.Bad != 1 || r.Done() != 1 {
 		t.Fatalf("after two pings: %+v", r.Tally)
 	}
-	// At once, and not when the pings are over.
+	// At once, and not after all pings.
 	first := claimSpeed(t, d, 9)
 	if len(first) != 1 || first[0].NodeID != pings[1].NodeID || first[0].Password == "" {
 		t.Fatalf("speed jobs %+v", first)
@@ -88,8 +88,8 @@ func TestASpeedTestFollowsEachPingThatPassed(t *testing.T) {
 	}
 }
 
-// A ping that two runs share follows in the one that wants a speed test, and a
-// speed test that is there already is joined.
+// A ping of two runs is followed by a speed test in the run that wants one, and an existing
+// speed test is joined.
 func TestRunsOfSeveralKindsShareTheirJobs(t *testing.T) {
 	d, ids := addFleet(t, 1)
 	plain, both, speed := startKind(t, d, connexa.RunPing, ids...), startKind(t, d, connexa.RunPingSpeed, ids...), startKind(t, d, connexa.RunSpeed, ids...)
@@ -133,7 +133,7 @@ func TestACancelledPingAndSpeedRunCountsTheRestAsVoid(t *testing.T) {
 	}
 }
 
-// A speed test that follows while its run is paused waits with it.
+// A speed test that follows a ping of a paused run waits with the run.
 func TestASpeedTestOfAPausedRunWaits(t *testing.T) {
 	d, ids := addFleet(t, 2)
 	run := startKind(t, d, connexa.RunPingSpeed, ids...)
@@ -152,7 +152,7 @@ func TestASpeedTestOfAPausedRunWaits(t *testing.T) {
 	}
 }
 
-// Two runs take turns at the speed tests, whichever began to ping first.
+// The speed tests of two runs interleave, whichever run began to ping first.
 func TestSpeedTestsOfTwoRunsTakeTurns(t *testing.T) {
 	d, ids := addFleet(t, 8)
 	first := startKind(t, d, connexa.RunPingSpeed, ids[:4]...)
@@ -243,8 +243,8 @@ func TestTheTokenOfAnEndpointIsSealed(t *testing.T) {
 	}
 }
 
-// TestAddressesWithSecretsAreSealed has endpoints of an earlier version, whose
-// queries are stored in clear, and new ones.
+// TestAddressesWithSecretsAreSealed stores endpoints as an earlier version did, with queries
+// in clear, and new ones.
 func TestAddressesWithSecretsAreSealed(t *testing.T) {
 	dir := t.TempDir()
 	d := openDirUnclosed(t, dir)
@@ -302,8 +302,8 @@ func openDirUnclosed(t *testing.T, dir string) *DB {
 	return d
 }
 
-// findInFiles returns the first of the words that a file in dir holds, with the
-// name of the file, or "".
+// findInFiles returns the first of the words that a file in dir contains, with the name of
+// the file, or "".
 func findInFiles(t *testing.T, dir string, words []string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*"))

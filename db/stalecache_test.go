@@ -11,13 +11,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// A machine that is busy with other things makes a computation slow. What is
-// written while it goes on must not stay unseen for long.
+// On a busy machine a computation takes long. Rows that are written meanwhile must be
+// visible soon.
 func TestALaggingValueCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const (
 			slow = 1500 * time.Millisecond
-			look = 500 * time.Millisecond // how often an open page asks, while what it has is old
+			look = 500 * time.Millisecond // how often an open page asks while its value is old
 		)
 		d := &DB{log: slog.New(slog.DiscardHandler)}
 		var truth atomic.Int64
@@ -69,8 +69,8 @@ func TestALaggingValueCatchesUp(t *testing.T) {
 	})
 }
 
-// The runner looks for jobs twice a second. What it finds changes no node, so
-// nothing is counted again for it.
+// The runner claims jobs twice a second. A claim changes no node, so nothing is counted
+// again.
 func TestAClaimMakesNoCountOld(t *testing.T) {
 	d, ids := addFleet(t, 2)
 	startRun(t, d, ids...)

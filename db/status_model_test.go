@@ -7,9 +7,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// What a panel must hold, in plain Go: no SQL, no law of the program's own.
+// The model of a panel in plain Go: no SQL, and none of the program's rules.
 
-// lawNode is one node. Its history keeps what the database must have, oldest first.
+// lawNode is one node. Its history has the rows that the database must have, oldest first.
 type lawNode struct {
 	id             int64
 	address        string
@@ -19,10 +19,10 @@ type lawNode struct {
 	checked        time.Time
 	lawVerdict
 	history []connexa.Entry
-	pruned  bool // the history has holes: only what changed a status is whole
+	pruned  bool // the history has gaps: only changes of status are complete
 }
 
-// lawVerdict is a status with the rows of failures that are open.
+// lawVerdict is a status with the failure streaks.
 type lawVerdict struct {
 	status connexa.Status
 	open   map[connexa.Fact]bool
@@ -47,7 +47,7 @@ func (v *lawVerdict) isFresh() bool {
 
 func (v *lawVerdict) isSuspect() bool { return len(v.open) > 0 }
 
-// learnFact is the law in the words of the documents.
+// learnFact applies the transitions as the documents describe them.
 func (v *lawVerdict) learnFact(f connexa.Fact) {
 	switch f {
 	case connexa.Answered:
@@ -75,14 +75,14 @@ func (v *lawVerdict) learnFact(f connexa.Fact) {
 	}
 }
 
-// restOn makes a probe that was just learnt from the basis of the status, if it
-// changed the status or found what the status says. before is the status until then.
+// restOn makes the last probe the basis of the status if it changed or confirmed it. before
+// is the status until then.
 func (v *lawVerdict) restOn(before connexa.Status, f connexa.Fact, o connexa.Outcome) {
 	found := v.status != before
 	switch v.status {
 	case connexa.PingOK:
 		found = found || f == connexa.Answered
-	case connexa.LoginOK: // a login cannot say what a measurement lacked
+	case connexa.LoginOK: // a login does not know why nothing was measured
 		found = found || f == connexa.LoggedIn && (o.Kind != connexa.Login || v.basis.Kind != connexa.Speed)
 	case connexa.SpeedSlow:
 		found = found || f == connexa.Slow
@@ -108,8 +108,8 @@ func (v *lawVerdict) toVerdict() connexa.Verdict {
 	}}
 }
 
-// lawAllows says whether the table has a transition from before to after for f,
-// in doubt or not.
+// lawAllows reports whether there is a transition from before to after for f, for suspects
+// or others.
 func lawAllows(before connexa.Status, f connexa.Fact, after connexa.Status) bool {
 	v := lawVerdict{status: before}
 	switch f {
@@ -140,7 +140,7 @@ type lawRun struct {
 
 func (r *lawRun) isOver(s connexa.RunState, at time.Time) { r.state, r.ended = s, at }
 
-// lawJob is one job; it keeps its node when that is deleted.
+// lawJob is one job. It keeps its node when the node is deleted.
 type lawJob struct {
 	node        *lawNode
 	kind        connexa.Kind
@@ -153,7 +153,7 @@ type lawJob struct {
 
 func (j *lawJob) isLive() bool { return j.state != "done" }
 
-// isWanted are the runs that still wait for the job: a tie ends with its run.
+// isWanted returns the live runs that wait for the job.
 func (j *lawJob) isWanted() (runs []*lawRun) {
 	for _, r := range j.tied {
 		if r.state.Live() {
@@ -163,20 +163,20 @@ func (j *lawJob) isWanted() (runs []*lawRun) {
 	return runs
 }
 
-// isPaused says whether only paused runs want the job. What no run ever wanted is
-// a second look at a suspect, which waits for nobody.
+// isPaused reports whether only paused runs want the job. A job that no run ever wanted is
+// the re-check of a suspect, which is not paused.
 func (j *lawJob) isPaused() bool {
 	wanted := j.isWanted()
 	return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(r *lawRun) bool { return r.state == connexa.RunRunning })
 }
 
-// isClaimable says whether a worker may take the job.
+// isClaimable reports whether a worker may claim the job.
 func (j *lawJob) isClaimable(now time.Time) bool {
 	return j.state == "queued" && !j.due.After(now) && !j.isPaused()
 }
 
-// endJob closes the job and counts it; it returns the runs that counted it. A ping
-// that passed counts nothing in a ping+speed run: follow is told of it.
+// endJob closes the job, counts it and returns the runs that counted it. A ping that passed
+// does not count in a ping+speed run; endJob calls follow for that run.
 func (j *lawJob) endJob(m connexa.Result, at time.Time, follow func(*lawRun)) (runs []int64) {
 	for _, r := range j.isWanted() {
 		switch {
@@ -200,7 +200,7 @@ func (j *lawJob) endJob(m connexa.Result, at time.Time, follow func(*lawRun)) (r
 	return runs
 }
 
-// lawClaim is a job in a worker's hand, perhaps of a worker that has lost it.
+// lawClaim is a claim of a worker. The worker may have lost the job meanwhile.
 type lawClaim struct {
 	connexa.Job
 	job *lawJob

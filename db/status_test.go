@@ -17,10 +17,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// lawSlots is how many servers there are: few, so that their stories are long.
+// lawSlots is the number of servers. It is small, so that their histories are long.
 const lawSlots = 2
 
-// lawKeepDays is how long the pruned panel keeps its probes.
+// lawKeepDays is the number of days for which the panel keeps its probes.
 const lawKeepDays = 14
 
 var (
@@ -29,12 +29,12 @@ var (
 	lawResults = []lawResult{
 		{connexa.Answered, connexa.ResultGood}, {connexa.LoggedIn, connexa.ResultGood}, {connexa.Fast, connexa.ResultGood}, {connexa.Slow, connexa.ResultSlow},
 		{connexa.NoAnswer, connexa.ResultBad}, {connexa.NoTunnel, connexa.ResultBad}, {connexa.LoginRefused, connexa.ResultBad},
-		{connexa.LoggedIn, connexa.ResultBad}, // the tunnel is up, and the measurement failed
+		{connexa.LoggedIn, connexa.ResultBad}, // a session came up, and the measurement failed
 		{mark: connexa.ResultNoFact}, {mark: connexa.ResultHeldBack}, {mark: connexa.ResultNotHere}, {mark: connexa.ResultInUse}, {mark: connexa.ResultInternalError},
 	}
 )
 
-// lawResult is what one probe found out.
+// lawResult is the result of one probe.
 type lawResult struct {
 	fact connexa.Fact
 	mark connexa.Result
@@ -48,7 +48,7 @@ func (r lawResult) toProbed(kind connexa.Kind, at time.Time) connexa.Probed {
 	return connexa.Probed{Fact: r.fact, Result: r.mark, Outcome: o}
 }
 
-// lawPanel is a real database beside the model of it.
+// lawPanel is a real database and the model of it.
 type lawPanel struct {
 	ctx    context.Context
 	dir    string
@@ -59,12 +59,12 @@ type lawPanel struct {
 	jobs   []*lawJob
 	claims []*lawClaim
 
-	jobsPruned bool // the groups of old runs have holes
+	jobsPruned bool // the groups of old runs are incomplete
 }
 
-// TestTheLawHoldsInAnyOrder lets people, workers, crashes and the clock loose on
-// one database. Whatever the order, a status is what the law makes of the facts,
-// the history tells every step of the way, and every run ends with its count.
+// TestTheLawHoldsInAnyOrder applies acts of admins, workers, crashes and the clock to one
+// database in any order. The status must follow the transitions, the history must explain
+// every change, and every run must end with all of its jobs counted.
 func TestTheLawHoldsInAnyOrder(t *testing.T) {
 	unlessAsked(t, "rapid.checks", "15")
 	unlessAsked(t, "rapid.steps", "50")
@@ -81,7 +81,7 @@ func TestTheLawHoldsInAnyOrder(t *testing.T) {
 		if err := os.CopyFS(p.dir, os.DirFS(filepath.Join(root, "template"))); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{KeyFile, File} { // a copy is for all to read
+		for _, name := range []string{KeyFile, File} { // CopyFS lets others read them
 			if err := os.Chmod(filepath.Join(p.dir, name), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -101,8 +101,8 @@ func TestTheLawHoldsInAnyOrder(t *testing.T) {
 	})
 }
 
-// allActions are some of all there are, others in each check: what only comes of a
-// few of them, many times over, is not drowned by the rest.
+// allActions returns some of all actions, others in each check, so that the effects of
+// repeated actions of few kinds are found too.
 func (p *lawPanel) allActions(t *rapid.T) map[string]func(*rapid.T) {
 	some := map[string]func(*rapid.T){"": p.holds, "start a run": p.startRun}
 	for _, a := range []struct {
@@ -113,7 +113,7 @@ func (p *lawPanel) allActions(t *rapid.T) map[string]func(*rapid.T) {
 		{"finish", p.finishJob},
 		{"finish late", p.finishLate},
 		{"probe", p.probeNode},
-		{"probe again", p.probeNode}, // more likely than others: facts make the story
+		{"probe again", p.probeNode}, // more likely than others, because facts make the history
 		{"release", p.releaseJob},
 		{"crash", p.crashPanel},
 		{"shut down", p.shutDown},
@@ -168,7 +168,7 @@ func (p *lawPanel) closeDB(t *rapid.T) {
 	p.d = nil
 }
 
-// What workers do.
+// Actions of workers.
 
 func (p *lawPanel) startRun(t *rapid.T) {
 	kind := rapid.SampledFrom(lawRuns).Draw(t, "kind")
@@ -186,7 +186,7 @@ func (p *lawPanel) startOne(t *rapid.T, kind connexa.RunKind, picked int) {
 }
 
 func (p *lawPanel) startBy(t *rapid.T, kind connexa.RunKind, picked int, monitor bool, start func(ids []int64) (connexa.Run, error)) {
-	ids := []int64{1 << 40} // one that never was
+	ids := []int64{1 << 40} // a node that never existed
 	run := &lawRun{kind: kind, state: connexa.RunRunning, monitor: monitor}
 	for slot, n := range p.slots {
 		if n != nil && picked&(1<<slot) != 0 {
@@ -214,7 +214,7 @@ func (p *lawPanel) startBy(t *rapid.T, kind connexa.RunKind, picked int, monitor
 	}
 }
 
-// tieJob makes run wait for a job of n; a live one is joined.
+// tieJob makes run wait for a job of n, and joins a live one.
 func (p *lawPanel) tieJob(n *lawNode, kind connexa.Kind, run *lawRun) {
 	j := p.liveJob(n, kind)
 	if j == nil {
@@ -223,7 +223,7 @@ func (p *lawPanel) tieJob(n *lawNode, kind connexa.Kind, run *lawRun) {
 	j.tied = append(j.tied, run)
 }
 
-// chainSpeed is what comes of a ping that passed.
+// chainSpeed returns the effect of a ping that passed.
 func (p *lawPanel) chainSpeed(n *lawNode) func(*lawRun) {
 	return func(r *lawRun) { p.tieJob(n, connexa.Speed, r) }
 }
@@ -280,7 +280,7 @@ func (p *lawPanel) takeJob(t *rapid.T, kind connexa.Kind, n int) {
 	}
 }
 
-// heldJobs are the claims whose job is still the worker's, or those whose job is not.
+// heldJobs returns the claims whose job still belongs to the worker, or the other ones.
 func (p *lawPanel) heldJobs(current bool) (claims []*lawClaim) {
 	for _, c := range p.claims {
 		if c.isCurrent() == current {
@@ -290,7 +290,7 @@ func (p *lawPanel) heldJobs(current bool) (claims []*lawClaim) {
 	return claims
 }
 
-// runningJobs are the claims whose job somebody works on.
+// runningJobs returns the claims whose job is running.
 func runningJobs(claims []*lawClaim) []*lawClaim {
 	return slices.DeleteFunc(slices.Clone(claims), func(c *lawClaim) bool { return c.job.state != "running" })
 }
@@ -303,7 +303,7 @@ func (p *lawPanel) finishJob(t *rapid.T) {
 	p.applyResult(t, held[rapid.IntRange(0, len(held)-1).Draw(t, "worker")], rapid.SampledFrom(lawResults).Draw(t, "result"))
 }
 
-// probeNode is what a person sees as one thing, start, claim and finish, a few times.
+// probeNode starts, claims and finishes a probe a few times, as an admin sees it.
 func (p *lawPanel) probeNode(t *rapid.T) {
 	run, slot := rapid.SampledFrom(lawRuns).Draw(t, "kind"), rapid.IntRange(0, lawSlots-1).Draw(t, "node")
 	kind := run.First()
@@ -321,7 +321,7 @@ func (p *lawPanel) probeNode(t *rapid.T) {
 	}
 }
 
-// applyResult writes what a worker found who has the job in hand.
+// applyResult writes the result of a worker that has claimed the job.
 func (p *lawPanel) applyResult(t *rapid.T, c *lawClaim, found lawResult) {
 	n, before, want := c.job.node, c.job.node.status, connexa.Finished{Stale: c.Revision != c.job.node.revision}
 	if want.Stale {
@@ -384,9 +384,9 @@ func (p *lawPanel) giveBack(t *rapid.T, c *lawClaim, due time.Time) {
 	}
 }
 
-// How the panel ends and begins.
+// The end and the start of the panel.
 
-// crashPanel comes when the workers have taken what there is, perhaps not only once.
+// crashPanel claims all jobs and crashes, perhaps several times.
 func (p *lawPanel) crashPanel(t *rapid.T) {
 	for range rapid.IntRange(1, maxInterruptions).Draw(t, "times") {
 		for _, kind := range lawKinds {
@@ -427,9 +427,9 @@ func (p *lawPanel) recoverJobs(t *rapid.T) {
 	}
 }
 
-// What people do.
+// Actions of admins.
 
-// anyRun is mostly one in a state in which the act makes sense.
+// anyRun returns a run, mostly one in a state in which the action is allowed.
 func (p *lawPanel) anyRun(t *rapid.T, states ...connexa.RunState) *lawRun {
 	if len(p.runs) == 0 {
 		t.Skip("no run")
@@ -442,7 +442,8 @@ func (p *lawPanel) anyRun(t *rapid.T, states ...connexa.RunState) *lawRun {
 	return runs[len(runs)-1-rapid.IntRange(0, len(runs)-1).Draw(t, "run, from the newest")]
 }
 
-// isRefused is for an act on a run: it must fail unless the run is in one of the states.
+// isRefused checks the error of an action, which must fail unless the run is in one of the
+// states.
 func isRefused(t *rapid.T, err error, r *lawRun, states ...connexa.RunState) bool {
 	if slices.Contains(states, r.state) {
 		if err != nil {
@@ -527,8 +528,8 @@ func (p *lawPanel) editProbed(t *rapid.T) {
 	}, func() (bool, bool) { return changed, changed })
 }
 
-// editNode saves what change makes of the node; outcome says whether that was a
-// change at all, and whether it takes back what was proven.
+// editNode saves the changes of change. outcome reports whether anything changed, and
+// whether the status is reset.
 func (p *lawPanel) editNode(t *rapid.T, n *lawNode, change func(*connexa.Node, *connexa.Secret), outcome func() (changed, reset bool)) {
 	row, err := p.d.Node(p.ctx, n.id)
 	if err != nil {
@@ -600,7 +601,7 @@ func (p *lawPanel) addNode(t *rapid.T, slot int) {
 	p.slots[slot] = n
 }
 
-// What the panel does by itself.
+// Actions of the panel itself.
 
 func (p *lawPanel) waitFor(t *rapid.T) {
 	const day = 24 * time.Hour
@@ -644,7 +645,7 @@ func (p *lawPanel) lookAgain(t *rapid.T) {
 	}
 }
 
-// monitorLooks starts a run as the monitor does, and makes all plans new.
+// monitorLooks starts a run as the monitor does, and replaces all plans.
 func (p *lawPanel) monitorLooks(t *rapid.T) {
 	kind := rapid.SampledFrom([]connexa.RunKind{connexa.RunPing, connexa.RunLogin}).Draw(t, "kind")
 	picked := rapid.IntRange(1, 1<<lawSlots-1).Draw(t, "nodes as bits")
@@ -680,7 +681,7 @@ func (p *lawPanel) monitorSettles(t *rapid.T) {
 	}
 }
 
-// watchHolds checks what the monitor and the marks of a node go by.
+// watchHolds checks the state of the monitor for a node.
 func (p *lawPanel) watchHolds(t *rapid.T, n *lawNode, got connexa.Node) {
 	var flaps connexa.Flaps
 	validated := false
@@ -737,7 +738,7 @@ func (p *lawPanel) pruneAll(t *rapid.T) {
 	})
 }
 
-// What must be true at every moment.
+// The invariants.
 
 func (p *lawPanel) holds(t *rapid.T) {
 	for _, n := range p.slots {
@@ -781,17 +782,17 @@ func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
 	}
 }
 
-// lawRow is what the model keeps of a row of history.
+// lawRow returns the fields of a row of history that the model has.
 func lawRow(e connexa.Entry) connexa.Entry {
-	if e.What == connexa.EntryProbe { // who started which run is no matter of the law
+	if e.What == connexa.EntryProbe { // the account of a run is not part of the model
 		e.By = ""
 	}
 	return connexa.Entry{At: e.At, What: e.What, By: e.By, Fact: e.Fact, Result: e.Result, Before: e.Before, After: e.After, Suspect: e.Suspect, Stale: e.Stale}
 }
 
-// explainsStatus goes from told to what the row says, which must begin where the row
-// before has ended and be a step that the law allows. A history with holes still
-// tells every change, but not how often a failure came before.
+// explainsStatus applies the row to told. The row must begin where the row before ended and
+// be an allowed transition. A history with gaps has every change, but not the number of
+// failures before it.
 func explainsStatus(t *rapid.T, told *lawVerdict, e connexa.Entry, holes bool) {
 	if e.Before != told.status {
 		t.Fatalf("the history jumps from %s to %+v", told.status, e)
@@ -850,9 +851,8 @@ func (p *lawPanel) runsHold(t *rapid.T) {
 	}
 }
 
-// jobsHold compares the open jobs and looks past the model for what must never
-// be: two of a kind for one node, one without a node, one that waits in a run
-// that is over.
+// jobsHold compares the live jobs and checks what must never exist: two jobs of a kind for
+// one node, a job without a node, a job that waits in a run that has ended.
 func (p *lawPanel) jobsHold(t *rapid.T) {
 	type key struct {
 		node   int64
@@ -896,7 +896,7 @@ func (p *lawPanel) jobsHold(t *rapid.T) {
 	}
 }
 
-// everyRunEnds resumes what is paused and lets the workers work: nothing is left.
+// everyRunEnds resumes paused runs and lets the workers finish, until nothing is left.
 func (p *lawPanel) everyRunEnds(t *rapid.T) {
 	for _, r := range p.runs {
 		if r.state == connexa.RunPaused {
@@ -906,8 +906,8 @@ func (p *lawPanel) everyRunEnds(t *rapid.T) {
 			r.state = connexa.RunRunning
 		}
 	}
-	p.now = p.now.Add(time.Hour) // all that was put off is due
-	for range 4 {                // what was measured on an older revision is done twice, and a ping may be followed
+	p.now = p.now.Add(time.Hour) // all delayed jobs are due
+	for range 4 {                // stale results are measured twice, and a ping may be followed
 		for _, kind := range lawKinds {
 			p.takeJob(t, kind, 2*lawSlots)
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// SQLite deletes the write-ahead log when the last connection is really closed:
-// who stops the panel and copies the one file has everything.
+// SQLite deletes the write-ahead log when the last connection is closed, so a copy of the one
+// file of a stopped panel is complete.
 func TestACloseLeavesOneFile(t *testing.T) {
 	d, ids := addFleet(t, 1)
 	startRun(t, d, ids...)

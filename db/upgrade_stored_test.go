@@ -167,7 +167,7 @@ func TestStoredDatabaseKeepsAccess(t *testing.T) {
 	})
 }
 
-// describeNode is what an import may change of a node.
+// describeNode describes the fields of a node that an import may change.
 func describeNode(t *testing.T, d *DB, where string, args ...any) string {
 	t.Helper()
 	var id int64

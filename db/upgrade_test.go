@@ -12,8 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/migrations"
 )
 
-// oldDatabase makes the file of a panel whose schema is of an older version, and
-// lets fill write what that panel would have written. The key is of a fresh folder.
+// oldDatabase makes the file of a panel with an older version of the schema. fill writes the
+// rows of that panel. The key is that of a new folder.
 func oldDatabase(t *testing.T, version int64, fill func(d *DB, old *sql.DB)) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -36,8 +36,8 @@ func oldDatabase(t *testing.T, version int64, fill func(d *DB, old *sql.DB)) (di
 	return dir
 }
 
-// Version 6 had only what the last probe found: the basis of each status comes
-// from the history.
+// Version 6 has only the result of the last probe. The basis of each status comes from the
+// history.
 func TestUpgradeFindsTheBasisOfEachStatus(t *testing.T) {
 	var d *DB
 	dir := oldDatabase(t, 6, func(d *DB, old *sql.DB) {
@@ -57,7 +57,7 @@ func TestUpgradeFindsTheBasisOfEachStatus(t *testing.T) {
 		exec(`UPDATE nodes SET status = 'speed_ok', tunnel_failures = 1, kind = 'login', reached = 4, cause = 'gre.no_inbound', checked_at = 3000 WHERE id = 2`)
 		// Confirmed by the last probe.
 		exec(`UPDATE nodes SET status = 'ping_failed', kind = 'ping', reached = 1, cause = 'tcp.refused', checked_at = 3000 WHERE id = 3`)
-		// The history is gone.
+		// Its history was deleted.
 		exec(`UPDATE nodes SET status = 'login_ok', kind = 'login', reached = 9, checked_at = 3000 WHERE id = 4`)
 		// Node 5 was never tested.
 		row := `INSERT INTO history (node_id, at, what, kind, fact, mark, before, after, stale, reached, cause) VALUES (?, ?, 'probe', ?, ?, ?, ?, ?, ?, ?, ?)`
