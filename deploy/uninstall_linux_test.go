@@ -250,8 +250,8 @@ func (m *machine) countAccountFiles() (n int) {
 	return n
 }
 
-// runUninstall runs the script and checks its exit code and output. by is the command
-// line; by default the script is run directly.
+// runUninstall runs the script and checks its exit code and output. by[0] is an
+// argument of the script, and the rest a command that runs it. Both are optional.
 func (m *machine) runUninstall(code int, words string, by ...string) {
 	m.t.Helper()
 	if err := os.WriteFile("/run/other", nil, 0o600); err != nil {

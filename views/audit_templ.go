@@ -13,14 +13,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// AuditPage is a page of the audit table, the newest first.
+// AuditPage is one page of the audit table, newest first.
 type AuditPage struct {
 	Rows  []connexa.AuditRow
-	First bool   // the newest rows
-	Older string // address of the page after; empty at the end
+	First bool   // the page with the newest rows
+	Older string // URL of the next page; empty on the last one
 }
 
-// Audit shows who did what, when and from where.
+// Audit lists who did what, when and from where.
 func Audit(pg Page, a AuditPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Channels lists where notices are sent to.
+// Channels lists the notification channels.
 func Channels(pg Page, c ChannelsPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -459,7 +459,7 @@ func channelRow(c connexa.Channel) templ.Component {
 	})
 }
 
-// channelState is the last message that went out, and the last that did not.
+// channelState shows the last message that was sent and the last failure.
 func channelState(c connexa.Channel) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -600,7 +600,7 @@ func channelState(c connexa.Channel) templ.Component {
 	})
 }
 
-// ChannelFormPage is the form of a channel as a page.
+// ChannelFormPage is the channel form as a page.
 func ChannelFormPage(pg Page, f ChannelForm) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1329,7 +1329,7 @@ func otherFields(f ChannelForm) templ.Component {
 	})
 }
 
-// channelsBox leads from the settings to the channels.
+// channelsBox links from the settings to the channels.
 func channelsBox() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

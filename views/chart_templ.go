@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/connexa-panel/connexa/internal/i18n"
 
-// PicturesBox is latency and speed over a period, and the choice of the period.
+// PicturesBox shows latency and speed over a period, with a choice of periods.
 func PicturesBox(v Pictures) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -172,9 +172,9 @@ func PicturesBox(v Pictures) templ.Component {
 	})
 }
 
-// chartFigure is one chart under its title. It is a group and not an image: the
-// words of the point under the keyboard are to be read aloud. What its script draws into it stays
-// when the page is morphed; new figures come as its attribute.
+// chartFigure is one chart with its title. It is a group instead of an image, because
+// a screen reader must read the text of the point under the keyboard. Morphing the
+// page keeps what the script has drawn; new data arrives as an attribute.
 func chartFigure(c chart) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

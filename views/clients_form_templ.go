@@ -14,7 +14,7 @@ import (
 	"strconv"
 )
 
-// AccessFormPage is the form as a page.
+// ClientFormPage is the form as a page.
 func ClientFormPage(pg Page, f ClientForm) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -92,7 +92,7 @@ func ClientFormPage(pg Page, f ClientForm) templ.Component {
 	})
 }
 
-// AccessFormPart is the form itself: what htmx draws again with its errors.
+// ClientFormPart is the form without the page. htmx replaces it to show errors.
 func ClientFormPart(f ClientForm) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -14,7 +14,7 @@ import (
 	"strconv"
 )
 
-// AccessPage is the whole page of an access user.
+// ClientPage is the whole page of a client.
 func ClientPage(pg Page, a ClientDetail) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -62,7 +62,7 @@ func ClientPage(pg Page, a ClientDetail) templ.Component {
 	})
 }
 
-// AccessPartial is the content of the page for a stream.
+// ClientPartial is the content of the page for a stream.
 func ClientPartial(a ClientDetail) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -100,7 +100,7 @@ func ClientPartial(a ClientDetail) templ.Component {
 	})
 }
 
-// AccessPanel is the content of the page.
+// ClientPanel is the content of the page.
 func ClientPanel(a ClientDetail) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1108,8 +1108,8 @@ func ClientPanel(a ClientDetail) templ.Component {
 	})
 }
 
-// AccessLinesPage is what a user is told: its password, and a line for each
-// service that it may use.
+// ClientLinesPage shows a client's password and one line for each service that it may
+// use.
 func ClientLinesPage(pg Page, a ClientLines) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -14,7 +14,7 @@ import (
 	"strconv"
 )
 
-// beatsBox shows the last probes as bars.
+// beatsBox shows the recent probes as bars.
 func beatsBox(n Node) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -127,7 +127,7 @@ func beatsBox(n Node) templ.Component {
 	})
 }
 
-// historyBox is the table of what happened to a node, a page of it.
+// historyBox is one page of the history table of a node.
 func historyBox(h HistoryPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

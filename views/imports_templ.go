@@ -14,8 +14,8 @@ import (
 	"strconv"
 )
 
-// ImportStartPage is the page on which an import begins: a file or a text, and
-// the test that follows.
+// ImportStartPage is the page on which an import starts: it takes a file or a text,
+// and the test to run afterwards.
 func ImportStartPage(pg Page, v ImportStart) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -608,7 +608,7 @@ func ImportPartial(v Import) templ.Component {
 	})
 }
 
-// ImportPanel is the content of the page, whatever state the import is in.
+// ImportPanel is the content of the page in any state of the import.
 func ImportPanel(v Import) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1574,7 +1574,7 @@ func importPreview(v Import) templ.Component {
 	})
 }
 
-// importGo confirms the import, and says what that does.
+// importGo is the form that confirms the import. It says what will happen.
 func importGo(v Import) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1802,8 +1802,8 @@ func importGo(v Import) templ.Component {
 	})
 }
 
-// ImportSummaryPartial is what the choices and corrections of lines change beside
-// them: what the import would do, and the figures.
+// ImportSummaryPartial updates the plan and the figures after a choice or a correction
+// of a line.
 func ImportSummaryPartial(v Import) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1875,7 +1875,7 @@ func ImportSummaryPartial(v Import) templ.Component {
 	})
 }
 
-// ImportLinePartial is one line of the preview.
+// ImportLinePartial is one line of the preview for a stream.
 func ImportLinePartial(v Import, l connexa.ImportLine) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2771,8 +2771,8 @@ func importLine(v Import, l connexa.ImportLine) templ.Component {
 	})
 }
 
-// importBad is a bad line: why it is one, and its text, which may be corrected by
-// those who have entered their password again.
+// importBad is a bad line with its reason. Its text can be corrected after the admin
+// has entered the password again.
 func importBad(v Import, l connexa.ImportLine) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -14,8 +14,8 @@ import (
 	"strconv"
 )
 
-// Layout is the frame of every page behind the login; its children are the
-// content. Events of the page arrive through Stream.
+// Layout is the frame of all pages behind the login. Its children are the content.
+// Stream delivers the events of the page.
 func Layout(pg Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -147,7 +147,7 @@ func Layout(pg Page) templ.Component {
 	})
 }
 
-// Bare is the frame of a page without a menu: the login, and errors before it.
+// Bare is the frame of pages without a menu: the login, and errors before it.
 func Bare(pg Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -674,8 +674,8 @@ func menu(pg Page) templ.Component {
 	})
 }
 
-// accountMenu posts the reader's choices to /preferences, with the page to come
-// back to.
+// accountMenu posts the reader's preferences to /preferences, with the page to return
+// to.
 func accountMenu(pg Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -976,7 +976,7 @@ func themeButton(now, is Theme, icon, name string) templ.Component {
 	})
 }
 
-// help lists the keys that the page's script listens to.
+// help lists the keyboard shortcuts.
 func help() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1129,8 +1129,8 @@ func help() templ.Component {
 	})
 }
 
-// Stream follows the page's events. Every unnamed message carries partials with
-// targets of their own, so the element itself is never drawn into.
+// Stream connects to the page's event stream. Each unnamed message contains partials
+// with their own targets, so the element itself is never replaced.
 func Stream(url string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

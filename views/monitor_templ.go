@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/connexa-panel/connexa/internal/i18n"
 
-// monitorSettings is the form of the settings of the health monitor.
+// monitorSettings is the form of the monitor's settings.
 func monitorSettings(s MonitorSetup) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -247,7 +247,7 @@ func monitorSetting(s MonitorSetup, name, class, label, help string) templ.Compo
 	})
 }
 
-// monitorOffer offers the health monitor to who has seen a good run.
+// monitorOffer offers to switch the monitor on, after a successful run.
 func monitorOffer() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -338,7 +338,7 @@ func monitorOffer() templ.Component {
 	})
 }
 
-// watchedBox says when the monitor looks at a node next, and why.
+// watchedBox says when the monitor probes a node next, and why.
 func watchedBox(v Watched) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -480,7 +480,7 @@ func watchedBox(v Watched) templ.Component {
 	})
 }
 
-// flapMark says that a node goes down and comes up too often.
+// flapMark marks a node that is flapping.
 func flapMark() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

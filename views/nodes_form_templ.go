@@ -14,15 +14,15 @@ import (
 	"strconv"
 )
 
-// NodeForm is the form that adds a node or edits one: what was typed, and what
-// is wrong with it.
+// NodeForm is the form that adds or edits a node: the values that were typed and their
+// errors.
 type NodeForm struct {
-	ID       int64 // zero: a new node
-	Revision int64 // of the node that is edited, as the reader saw it
+	ID       int64 // 0 for a new node
+	Revision int64 // revision of the edited node when the form was opened
 	Input    connexa.NodeInput
 	Errors   connexa.FieldErrors
 	Problem  connexa.Text   // of the whole form, such as a node that exists already
-	Status   connexa.Status // of the node that is edited
+	Status   connexa.Status // of the edited node
 	// Suggestions are the values in use of a field, by its name. Optional.
 	Suggestions map[string][]string
 }
@@ -105,7 +105,7 @@ func NodeFormPage(pg Page, f NodeForm) templ.Component {
 	})
 }
 
-// NodeFormPart is the form itself: what htmx draws again with its errors.
+// NodeFormPart is the form without the page. htmx replaces it to show errors.
 func NodeFormPart(f NodeForm) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -18,23 +18,23 @@ import (
 type Node struct {
 	connexa.Node
 	Testing bool
-	Live    connexa.SpeedLive // of its speed test; without a phase none is running
-	Speed   *connexa.Entry    // of its last measurement; nil: never measured
-	Basis   *connexa.Entry    // the probe that the status rests on; nil: never tested
-	Later   *connexa.Entry    // the last probe, when it is another one
+	Live    connexa.SpeedLive // its running speed test; no Phase if there is none
+	Speed   *connexa.Entry    // its last measurement, or nil
+	Basis   *connexa.Entry    // the basis of the status, or nil if the node was never tested
+	Later   *connexa.Entry    // the last probe, if it is not the basis
 	History HistoryPage
-	Beats   []connexa.Entry // its last probes, the oldest first; at most 50
+	Beats   []connexa.Entry // its recent probes, oldest first; at most 50
 	Past    Pictures
-	Stream  string // address of the events of exactly this part of its past
+	Stream  string // URL of the event stream for the shown period
 	Kinds   []connexa.RunKind
-	Reveal  string // address that shows the password; empty: not offered
+	Reveal  string // URL that shows the password; empty if not offered
 
 	Watched Watched
 
 	Serves  bool                // services can be started here
-	Service *connexa.ServiceRow // nil: it never had one
+	Service *connexa.ServiceRow // nil if the node never had one
 	Rate    connexa.ServiceRate
-	VPN     *VPN // nil: there can be no OpenVPN exits
+	VPN     *VPN // nil if OpenVPN exits are impossible here
 }
 
 // NodePage is the whole page of a node.
@@ -85,8 +85,8 @@ func NodePage(pg Page, n Node) templ.Component {
 	})
 }
 
-// NodeLive is the content of the page with its stream: what is drawn again when
-// the reader looks at another part of its past.
+// NodeLive is the content of the page with its stream. It is replaced when the reader
+// chooses another period.
 func NodeLive(n Node) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -572,8 +572,8 @@ func NodePanel(n Node) templ.Component {
 	})
 }
 
-// basisProbe is the main part of the page: the probe that the status rests on, its
-// cause in words and its steps.
+// basisProbe is the main part of the page: the probe that is the basis of the status,
+// with its cause and its steps.
 func basisProbe(n Node) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -700,8 +700,8 @@ func basisProbe(n Node) templ.Component {
 	})
 }
 
-// laterProbe is the last probe, where the status rests on another one: it stands
-// apart, for it has neither made nor confirmed the status.
+// laterProbe shows the last probe if it is not the basis. It is a separate part,
+// because it has not changed the status.
 func laterProbe(n Node) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -811,7 +811,7 @@ func laterProbe(n Node) templ.Component {
 	})
 }
 
-// steps lists the steps of a probe with their times and outcome.
+// steps lists the steps of a probe with their times and outcomes.
 func steps(e *connexa.Entry) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -923,7 +923,7 @@ func steps(e *connexa.Entry) templ.Component {
 	})
 }
 
-// verdict says in a paragraph what a probe found, what it means and what to try.
+// verdict explains what a probe found, what that means and what to try.
 func verdict(n Node, e *connexa.Entry) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1259,7 +1259,7 @@ func verdict(n Node, e *connexa.Entry) templ.Component {
 	})
 }
 
-// session is what the two sides agreed on, when a session came up.
+// session shows what both sides have negotiated for a session.
 func session(d connexa.Detail) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1389,7 +1389,7 @@ func session(d connexa.Detail) templ.Component {
 	})
 }
 
-// evidence is what a specialist wants to see.
+// evidence shows protocol details for experts.
 func evidence(d connexa.Detail) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -14,7 +14,7 @@ import (
 	"strconv"
 )
 
-// ProfilesPage is the list of profiles with the form that makes one.
+// ProfilesPage is the list of profiles with the form that creates one.
 func ProfilesPage(pg Page, v Profiles) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -445,7 +445,7 @@ func profileRow(v Profiles, x connexa.Profile) templ.Component {
 	})
 }
 
-// ProfileFilesPage is one profile with what can be done with it.
+// ProfileFilesPage is one profile with its files and acts.
 func ProfileFilesPage(pg Page, v ProfilePage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1038,9 +1038,9 @@ func ProfileFilesPage(pg Page, v ProfilePage) templ.Component {
 	})
 }
 
-// TakeProfilePage is where a one-time link leads: the file is fetched by a press,
-// so that programs which look at links in messages do not use it up. The token is
-// the fragment of the link, and the script puts it into the form.
+// TakeProfilePage is the target of a one-time link. The file is downloaded only by a
+// click, so that programs which preview links do not use the link up. The token is in
+// the fragment of the URL, and the script copies it to the form.
 func TakeProfilePage(pg Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -16,19 +16,19 @@ import (
 // Run is the page of one run.
 type Run struct {
 	connexa.Run
-	Bar    RunBar // its pace, while it goes on
+	Bar    RunBar // its progress while it runs
 	Groups []RunGroup
-	Retry  int // nodes that did not end well; zero: nothing to retry
+	Retry  int // nodes with failures; 0 if there is nothing to retry
 
-	Answers []Action // to the question in the notice
-	Offer   bool     // of the health monitor
+	Answers []Action // answers to the question in the notice
+	Offer   bool     // offer to switch the monitor on
 }
 
-// RunGroup is the share of a run that ended alike.
+// RunGroup is the group of a run's nodes with the same result and cause.
 type RunGroup struct {
 	connexa.RunGroup
-	Export string // address of its nodes as CSV; empty: not offered
-	Nodes  string // address of the node list with just them; empty: not offered
+	Export string // URL of its nodes as CSV; empty if not offered
+	Nodes  string // URL of the node list with only these nodes; empty if not offered
 }
 
 // RunPage is the whole page of a run.

@@ -13,13 +13,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Runs is the page of all runs, the newest first.
+// Runs is the page of all runs, newest first.
 type Runs struct {
 	Runs  []connexa.Run
-	Older string // address of the page after this one; empty at the end
+	Older string // URL of the next page; empty on the last one
 	Newer string
 
-	Monitor bool // those of the monitor are listed, and not those of people
+	Monitor bool // list the monitor's runs instead of the admins' runs
 }
 
 // RunsPage is the whole page.
@@ -562,7 +562,7 @@ func RunRowPartial(r connexa.Run) templ.Component {
 	})
 }
 
-// RunBadge is the state of a run.
+// RunBadge shows the state of a run.
 func RunBadge(s connexa.RunState) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// ServiceAccessDialog is what a program is told to use the proxy of a service,
-// line by line, to copy.
+// ServiceCredentialsDialog shows what a program needs to use the proxy of a service,
+// as lines to copy.
 func ServiceCredentialsDialog(a ServiceCredentials) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -79,7 +79,7 @@ func ServiceCredentialsDialog(a ServiceCredentials) templ.Component {
 	})
 }
 
-// ServiceAccessPage is ServiceAccessDialog as a page of its own.
+// ServiceCredentialsPage is ServiceCredentialsDialog as a page.
 func ServiceCredentialsPage(pg Page, a ServiceCredentials) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Settings is what an admin may turn.
+// Settings is the settings page.
 func Settings(pg Page, s SettingsPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

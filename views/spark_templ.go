@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// Spark is the line of a node's last latencies, a mark where a probe failed.
+// Spark draws a line of recent latencies, with marks for failed probes.
 func Spark(s connexa.Spark) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -109,7 +109,7 @@ func Spark(s connexa.Spark) templ.Component {
 	})
 }
 
-// speedBar is how much of a full bar a speed fills.
+// speedBar is a bar whose length is proportional to a speed.
 func speedBar(bits int64) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// TestedBadge is the verdict on a node; while its speed is being measured, the
-// figure of the moment.
+// TestedBadge shows the status of a node, or the current figure of its running speed
+// test.
 func TestedBadge(s connexa.Status, testing bool, live connexa.SpeedLive) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -51,7 +51,7 @@ func TestedBadge(s connexa.Status, testing bool, live connexa.SpeedLive) templ.C
 	})
 }
 
-// DialogPartial brings a dialog with any answer to htmx.
+// DialogPartial adds a dialog to any htmx answer.
 func DialogPartial() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -89,7 +89,7 @@ func DialogPartial() templ.Component {
 	})
 }
 
-// EndpointDialog asks what to measure against, before the first speed test.
+// EndpointDialog asks for the endpoint before the first speed test.
 func EndpointDialog(f EndpointForm) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -154,7 +154,7 @@ func EndpointDialog(f EndpointForm) templ.Component {
 	})
 }
 
-// EndpointPage is EndpointDialog as a page of its own.
+// EndpointPage is EndpointDialog as a page.
 func EndpointPage(pg Page, f EndpointForm) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -585,7 +585,7 @@ func endpointInput(kind connexa.EndpointKind, field, label, value string, err co
 	})
 }
 
-// speedSettings are the boxes of the settings about speed tests.
+// speedSettings are the speed test parts of the settings.
 func speedSettings(s SpeedSetup) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -942,7 +942,7 @@ func speedNumber(s SpeedSetup, name string) templ.Component {
 	})
 }
 
-// measurementBox is the last measurement of a node's speed.
+// measurementBox shows the last speed measurement of a node.
 func measurementBox(e *connexa.Entry) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1186,7 +1186,7 @@ func measurementBox(e *connexa.Entry) templ.Component {
 	})
 }
 
-// importEstimate says what a speed test of the new nodes of an import would cost.
+// importEstimate shows the cost of speed tests of the new nodes of an import.
 func importEstimate(s SpeedPlan) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

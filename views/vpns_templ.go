@@ -13,7 +13,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// vpnBox is the OpenVPN exit of a node on the page of the node.
+// vpnBox is the OpenVPN exit of a node on the node page.
 func vpnBox(n Node) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -805,8 +805,8 @@ func vpnClientRow(node int64, c connexa.VPNClient) templ.Component {
 	})
 }
 
-// vpnLacks says what this machine lacks for OpenVPN exits, with the lines that
-// give it that.
+// vpnLacks lists what this machine lacks for OpenVPN exits, with the commands that
+// provide it.
 func vpnLacks(lacks []connexa.VPNLack) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

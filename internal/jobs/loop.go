@@ -22,7 +22,7 @@ type loop struct {
 	*Runner
 	ctx        context.Context
 	queues     []*queue
-	isIdle     bool           // the writer was told that no job is claimed
+	isIdle     bool           // a message to the writer has said that no job is claimed
 	workers    sync.WaitGroup // of the running jobs
 	writerDone chan struct{}
 	speed      speedHold
