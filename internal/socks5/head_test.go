@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// origin is a server that shows the requests that come to it byte for byte: it
-// takes bodies by their Content-Length, and chunks to the last one.
+// origin is a server that records the requests it receives byte for byte. It reads
+// bodies by their Content-Length, and chunked ones to the last chunk.
 type origin struct{ requests chan string }
 
 func (o *origin) serveConn(c net.Conn) {
@@ -56,7 +56,7 @@ func (o *origin) serveConn(c net.Conn) {
 	}
 }
 
-// withOrigin is a proxy whose webAt is an origin.
+// withOrigin starts a proxy whose webAt is an origin.
 func withOrigin(t *testing.T) (*setUp, *origin) {
 	t.Helper()
 	o := &origin{requests: make(chan string, 64)}
@@ -81,8 +81,8 @@ func withOrigin(t *testing.T) (*setUp, *origin) {
 
 const credentials = "Proxy-Authorization: " + loginHeader + "\r\n"
 
-// TestTargetsPassByteForByte has request lines, and what the origin is to see of
-// them, RFC 9112 section 3.
+// TestTargetsPassByteForByte sends request lines and checks what the origin receives,
+// RFC 9112 section 3.
 func TestTargetsPassByteForByte(t *testing.T) {
 	s, o := withOrigin(t)
 	const at = "http://198.51.100.80"
@@ -122,15 +122,15 @@ func TestTargetsPassByteForByte(t *testing.T) {
 				continue
 			}
 			line, rest, _ := strings.Cut(<-o.requests, "\r\n")
-			if line != tt.want || !strings.Contains(rest, "Host: 198.51.100.80") { // the absolute form wins
+			if line != tt.want || !strings.Contains(rest, "Host: 198.51.100.80") { // the absolute form takes precedence
 				t.Errorf("%.80q: the origin sees %.80q and %.80q", tt.line, line, rest)
 			}
 		}
 	}
 }
 
-// TestRequestsInOnePiece has several requests on one connection, with empty lines
-// between them, in one piece and byte by byte.
+// TestRequestsInOnePiece sends several requests on one connection, with empty lines
+// between them, at once and byte by byte.
 func TestRequestsInOnePiece(t *testing.T) {
 	s, o := withOrigin(t)
 	const at = "http://198.51.100.80"
@@ -163,7 +163,8 @@ func TestRequestsInOnePiece(t *testing.T) {
 	}
 }
 
-// TestRequestsThatAreRefused has what a proxy answers itself.
+// TestRequestsThatAreRefused sends requests that the proxy itself answers with an
+// error.
 func TestRequestsThatAreRefused(t *testing.T) {
 	s, o := withOrigin(t)
 	const at = "http://198.51.100.80"
@@ -178,7 +179,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"GET http:///path HTTP/1.1\r\n" + host + "\r\n":                                          400,
 		"GET /path% HTTP/1.1\r\n" + host + "\r\n":                                                400,
 		"GET https://198.51.100.80/ HTTP/1.1\r\n" + host + "\r\n":                                400,
-		"GET " + at + "/ HTTP/1.1\r\n" + credentials + "\r\n":                                    400, // no Host
+		"GET " + at + "/ HTTP/1.1\r\n" + credentials + "\r\n":                                    400, // without Host
 		"GET " + at + "/ HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n": 400,
 		"GET " + at + "/ HTTP/1.1\r\n" + host + "Content-Length: +1\r\n\r\n":                     400,
 		"GET " + at + "/ HTTP/1.1\r\n" + host + "X-Space : 1\r\n\r\n":                            400,
@@ -192,7 +193,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"GET " + at + "/ HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n":                501,
 	} {
 		c := s.dialRaw(t)
-		_, _ = io.WriteString(c, request) // the answer may come before all was taken
+		_, _ = io.WriteString(c, request) // the answer may arrive before the whole request is sent
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || res.StatusCode != want {
 			t.Errorf("%.100q: %v, %v, want %d", request, res, err, want)
@@ -203,8 +204,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestHeadersOfOneConnection has headers that belong to one connection, and bodies
-// whose end a proxy has to know.
+// TestHeadersOfOneConnection sends hop-by-hop headers, and bodies whose end the proxy
+// must find.
 func TestHeadersOfOneConnection(t *testing.T) {
 	s, o := withOrigin(t)
 	const line = "POST http://198.51.100.80/x% HTTP/1.1\r\nHost: x\r\n" + credentials
@@ -229,7 +230,7 @@ func TestHeadersOfOneConnection(t *testing.T) {
 		"a length and chunks, lowercase": "transfer-encoding: chunked\r\ncontent-length: 3\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			// What follows the last chunk must not be taken for a request.
+			// Data after the last chunk must not be taken for a request.
 			c := s.dialRaw(t, []byte(line+headers+"\r\n3\r\nabc\r\n0\r\n\r\nGET http://198.51.100.80/smuggled HTTP/1.1\r\nHost: x\r\n\r\n")...)
 			b, _ := io.ReadAll(c)
 			if n := bytes.Count(b, []byte("HTTP/1.1 ")); n != 1 || !bytes.Contains(b, []byte("Connection: close")) {
@@ -300,7 +301,7 @@ func FuzzTakeHead(f *testing.F) {
 		if size < 0 || size > len(b) {
 			t.Fatalf("%d of %d", size, len(b))
 		}
-		for cut := range min(size, 256) { // found in parts too, and never before its end
+		for cut := range min(size, 256) { // it must also be found in parts, and never before its end
 			if n := findHead(b[:cut], 0); n != 0 {
 				t.Fatalf("%d of %d bytes are a head of %d", cut, size, n)
 			}

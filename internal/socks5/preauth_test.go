@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// comesFrom is a connection from an address.
+// comesFrom is a connection with a remote address.
 type comesFrom struct {
 	net.Conn
 	addr *net.TCPAddr
@@ -36,7 +36,7 @@ func TestWhoSpeaksIsNotPushedOutByWhoDoesNot(t *testing.T) {
 		if !good.leaveQueue() || good.leaveQueue() {
 			t.Errorf("too many %s: a client that spoke was turned out", name)
 		}
-		// Where all speak, the oldest goes.
+		// If all have sent something, the oldest is closed.
 		first := enter(2)
 		first.markSpeaking()
 		for range 3 {

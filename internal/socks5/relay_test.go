@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// relayedPair is a relay between two pipes, with its other ends.
+// relayedPair starts a relay between two pipes and returns the other ends of the
+// pipes.
 func relayedPair(t *testing.T) (client, remote net.Conn, ended <-chan struct{}) {
 	t.Helper()
 	s := New(Config{})
@@ -39,7 +40,7 @@ func TestSilentConnectionEnds(t *testing.T) {
 		if _, err := io.ReadFull(remote, make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(limits.Idle - time.Minute) // a byte is a life sign
+		time.Sleep(limits.Idle - time.Minute) // a byte counts as activity
 		synctest.Wait()
 		select {
 		case <-ended:
@@ -72,7 +73,7 @@ func TestClientThatTakesNothingIsCut(t *testing.T) {
 	})
 }
 
-// TestGreetingHasADeadline is about a client that connects and says nothing.
+// TestGreetingHasADeadline connects a client that sends nothing.
 func TestGreetingHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{})
@@ -88,8 +89,8 @@ func TestGreetingHasADeadline(t *testing.T) {
 	})
 }
 
-// foreign is a connection whose timeouts are of a kind of its own, as those of
-// another stack are.
+// foreign is a connection with its own type of timeout errors, as other network stacks
+// have.
 type foreign struct{ net.Conn }
 
 type foreignTimeout struct{ error }
@@ -105,7 +106,8 @@ func (c foreign) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// TestForeignTimeoutIsNoEnd has a far end whose timeout is not that of package os.
+// TestForeignTimeoutIsNoEnd uses a far end whose timeout error is not
+// os.ErrDeadlineExceeded.
 func TestForeignTimeoutIsNoEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{})
@@ -138,8 +140,8 @@ func (c gone) Read([]byte) (int, error) {
 	return 0, &net.OpError{Op: "read", Err: syscall.ETIMEDOUT}
 }
 
-// TestVanishedPeerIsAnEnd holds that ETIMEDOUT, whose Timeout is true, is not taken
-// for a deadline.
+// TestVanishedPeerIsAnEnd checks that ETIMEDOUT, whose Timeout method returns true, is
+// not taken for a deadline.
 func TestVanishedPeerIsAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{})
@@ -154,7 +156,7 @@ func TestVanishedPeerIsAnEnd(t *testing.T) {
 	})
 }
 
-// trickle takes a little of each write, at its deadline.
+// trickle accepts only a few bytes of each write and then returns a deadline error.
 type trickle struct {
 	net.Conn
 	took atomic.Int64
@@ -171,8 +173,8 @@ func (c *trickle) Write(b []byte) (int, error) {
 	return n, os.ErrDeadlineExceeded
 }
 
-// TestSlowTakerIsNoStalledOne has an end that takes little of what is sent, again
-// and again.
+// TestSlowTakerIsNoStalledOne checks that an end that accepts a few bytes at a time is
+// not treated as stalled.
 func TestSlowTakerIsNoStalledOne(t *testing.T) {
 	s := New(Config{})
 	p := &relayState{limits: &s.limits}
@@ -185,7 +187,7 @@ func TestSlowTakerIsNoStalledOne(t *testing.T) {
 	}
 }
 
-// port is a packet connection of the test that waits until its deadline.
+// port is a packet connection whose reads block until its deadline.
 type port struct {
 	net.PacketConn
 	in       chan packet
@@ -213,7 +215,7 @@ func (c *port) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
-// TestAssociationRests has pauses of an association, and strangers who talk to it.
+// TestAssociationRests checks pauses in an association, and datagrams from strangers.
 func TestAssociationRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{})
@@ -234,7 +236,7 @@ func TestAssociationRests(t *testing.T) {
 			time.Sleep(4 * time.Minute)
 			remote.in <- packet{[]byte("x"), net.UDPAddrFromAddrPort(echoAt)}
 		}
-		for range 6 { // these keep nothing alive
+		for range 6 { // these datagrams must not extend the association
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			select {
@@ -255,8 +257,9 @@ func TestAssociationRests(t *testing.T) {
 	})
 }
 
-// A client that has finished writing waits for a far end that is silent. When the
-// client is cut, the far end is closed too: a reader of it would wait for minutes.
+// TestCutEndsAHalfClosedRelay cuts a client that has finished writing and waits for a
+// silent far end. The far end must be closed too, because its reader would wait for
+// minutes.
 func TestCutEndsAHalfClosedRelay(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -270,7 +273,7 @@ func TestCutEndsAHalfClosedRelay(t *testing.T) {
 			return
 		}
 		defer c.Close()
-		_, _ = io.Copy(io.Discard, c) // until the client has finished
+		_, _ = io.Copy(io.Discard, c) // until the client has closed its writing side
 		close(finished)
 		<-t.Context().Done()
 	}()

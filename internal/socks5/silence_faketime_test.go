@@ -13,10 +13,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/netstack"
 )
 
-// With the build tag faketime time stands still while anything runs and leaps when
-// nothing does, so a day between two real stacks passes in seconds:
+// With the build tag faketime, time stands still while anything runs and jumps when
+// nothing does. A day between two real stacks passes in seconds:
 //
-//	CGO_ENABLED=0 GOMAXPROCS=1 go test -tags faketime -run TestDay ./internal/socks5
+// \tCGO_ENABLED=0 GOMAXPROCS=1 go test -tags faketime -run TestDay ./internal/socks5
 
 // rig is a relay between a pipe and a connection of a stack.
 type rig struct {
@@ -24,7 +24,7 @@ type rig struct {
 	ended          chan struct{}
 }
 
-// halfPipe is a pipe that takes half an end.
+// halfPipe is a pipe with a CloseWrite method.
 type halfPipe struct{ net.Conn }
 
 func (halfPipe) CloseWrite() error { return nil }
@@ -59,7 +59,7 @@ func relayOverStack(t *testing.T) *rig {
 
 func (g *rig) isOver() bool { return isClosed(g.ended) }
 
-// passes sends a byte and wants it at the other end.
+// passes sends a byte and checks that it arrives at the other end.
 func passes(t *testing.T, from, to net.Conn) {
 	t.Helper()
 	go func() { _, _ = from.Write([]byte("x")) }()
@@ -113,7 +113,7 @@ func TestDayOfSilence(t *testing.T) {
 	t.Run("the far end vanishes", func(t *testing.T) {
 		g := relayOverStack(t)
 		passes(t, g.client, g.server)
-		// Its stack answers nothing any more; the keepalive of ours notices.
+		// The far stack no longer answers. The keepalive of the near stack must detect that.
 		g.server.(*netstack.TCPConn).Close()
 		time.Sleep(30 * time.Minute)
 		if !g.isOver() {
@@ -124,8 +124,7 @@ func TestDayOfSilence(t *testing.T) {
 
 func TestDayOfDatagrams(t *testing.T) {
 	near, beyond := twoStacks(t)
-	// The client's side is a stack as well: a socket of the kernel has no virtual
-	// time.
+	// The client also uses a stack, because kernel sockets have no virtual time.
 	home, away := twoStacks(t)
 	open := func(s *netstack.Stack, port uint16) net.PacketConn {
 		c, err := s.ListenUDP(port)
@@ -168,7 +167,7 @@ func TestDayOfDatagrams(t *testing.T) {
 		}
 	}
 	from := there()
-	for range 24 * 60 / 8 { // a day of one datagram out and one back, each after 4 minutes
+	for range 24 * 60 / 8 { // a day with a datagram every 4 minutes, alternately in each direction
 		time.Sleep(4 * time.Minute)
 		back(from)
 		time.Sleep(4 * time.Minute)

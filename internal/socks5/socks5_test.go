@@ -38,9 +38,9 @@ var (
 	privateAt = netip.MustParseAddrPort("10.1.2.3:7")
 )
 
-// fakeDialer is a way out whose addresses lead to listeners of the test.
+// fakeDialer connects the addresses of the tests to local listeners.
 type fakeDialer struct {
-	hosts map[netip.AddrPort]string // where a connection really goes
+	hosts map[netip.AddrPort]string // the real address of a connection
 	dead  chan struct{}
 	once  sync.Once
 
@@ -94,15 +94,14 @@ func (w *fakeDialer) DialAddr(ctx context.Context, network string, to netip.Addr
 	return c, err
 }
 
-// udpAt is where an association of the test sends from: datagrams to echoAt come
-// back from there.
+// ListenUDP returns a loop, which ignores the port.
 func (w *fakeDialer) ListenUDP(uint16) (net.PacketConn, error) {
 	return &loop{in: make(chan packet, 16), closed: make(chan struct{})}, nil
 }
 
 func (w *fakeDialer) Dead() <-chan struct{} { return w.dead }
 
-// endTunnel breaks every connection off, as the end of a tunnel does.
+// endTunnel closes all connections, as the end of a tunnel does.
 func (w *fakeDialer) endTunnel() {
 	w.once.Do(func() { close(w.dead) })
 	w.mu.Lock()
@@ -123,8 +122,9 @@ type packet struct {
 	addr net.Addr
 }
 
-// loop is a packet connection whose datagrams come back from where they were
-// sent to. Those to "stranger" come back from elsewhere.
+// loop is a packet connection that returns datagrams to the sender, from the address
+// they were sent to. Datagrams with the text "stranger" come back from another
+// address.
 type loop struct {
 	in     chan packet
 	closed chan struct{}
@@ -155,7 +155,7 @@ func (l *loop) SetDeadline(time.Time) error      { return nil }
 func (l *loop) SetReadDeadline(time.Time) error  { return nil }
 func (l *loop) SetWriteDeadline(time.Time) error { return nil }
 
-// setUp is a server that runs until the test ends.
+// setUp is a server that runs until the end of the test.
 type setUp struct {
 	*Server
 	world *fakeDialer
@@ -200,7 +200,7 @@ func startServer(t testing.TB, tune func(*Config)) *setUp {
 	return s
 }
 
-// checkLeaks fails the test when a goroutine of this package outlives it.
+// checkLeaks fails the test if goroutines of this package are left at its end.
 func checkLeaks(t testing.TB) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -244,7 +244,7 @@ func serveEcho(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// socksClient dials through the proxy with a client that is not ours.
+// socksClient dials through the proxy with the SOCKS client of another project.
 func (s *setUp) socksClient(t testing.TB, to string) (net.Conn, error) {
 	t.Helper()
 	d, err := proxy.SOCKS5("tcp", s.addr, &proxy.Auth{User: user, Password: password}, nil)
@@ -254,7 +254,7 @@ func (s *setUp) socksClient(t testing.TB, to string) (net.Conn, error) {
 	return d.Dial("tcp", to)
 }
 
-// dialRaw opens a connection to the proxy and sends some bytes.
+// dialRaw connects to the proxy and sends bytes.
 func (s *setUp) dialRaw(t testing.TB, send ...byte) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", s.addr)
@@ -269,7 +269,7 @@ func (s *setUp) dialRaw(t testing.TB, send ...byte) net.Conn {
 	return c
 }
 
-// loggedIn is a connection that has logged in.
+// loggedIn returns a connection that has logged in.
 func (s *setUp) loggedIn(t testing.TB) net.Conn {
 	t.Helper()
 	c := s.dialRaw(t, appendHello(user, password)...)
@@ -277,7 +277,7 @@ func (s *setUp) loggedIn(t testing.TB) net.Conn {
 	return c
 }
 
-// appendHello is a greeting and a login in one.
+// appendHello returns a greeting followed by a login.
 func appendHello(u, p string) []byte {
 	b := []byte{5, 1, 2, 1, byte(len(u))}
 	b = append(b, u...)
@@ -285,7 +285,7 @@ func appendHello(u, p string) []byte {
 	return append(b, p...)
 }
 
-// appendRequest is a request for an address.
+// appendRequest returns a request for an address.
 func appendRequest(command byte, to netip.AddrPort) []byte {
 	return appendAddr([]byte{5, command, 0}, to)
 }
@@ -305,7 +305,7 @@ func TestConnect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // one MiB: the buffers grow
+		sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // one MiB, so that the buffers grow
 		go func() {
 			_, _ = c.Write(sent)
 			_ = c.(interface{ CloseWrite() error }).CloseWrite()
@@ -386,7 +386,7 @@ func TestRepliesSayWhatHappened(t *testing.T) {
 
 func TestLoginIsRequired(t *testing.T) {
 	s := startServer(t, nil)
-	c := s.dialRaw(t, 5, 1, 0) // no authentication
+	c := s.dialRaw(t, 5, 1, 0) // without authentication
 	expectBytes(t, c, 5, 0xff)
 	c = s.dialRaw(t, appendHello(user, "wrong")...)
 	expectBytes(t, c, 5, 2, 1, 1)
@@ -402,7 +402,7 @@ func TestGarbageIsNoHarm(t *testing.T) {
 	for _, b := range []string{"\x00", "\xff\xff\xff\xff", "\x05\x00", "\x05\x01\x02\x07", "\x16\x03\x01\x02\x00", "GET / HTTP/1.1\r\n\x00\r\n\r\n", "SSH-2.0-x\r\n"} {
 		c := s.dialRaw(t, []byte(b)...)
 		_ = c.(*net.TCPConn).CloseWrite()
-		_, _ = io.Copy(io.Discard, c) // ends: the proxy hangs up
+		_, _ = io.Copy(io.Discard, c) // the proxy must close the connection
 	}
 	if c, err := s.socksClient(t, "echo.example:7"); err != nil {
 		t.Error(err)
@@ -411,8 +411,8 @@ func TestGarbageIsNoHarm(t *testing.T) {
 	}
 }
 
-// TestDeathOfTheTunnelIsNoEnd holds that a connection through a tunnel that died
-// breaks off: an end like any other would make half a file look whole.
+// TestDeathOfTheTunnelIsNoEnd checks that the end of a tunnel resets its connections.
+// A normal end would make half a file look complete.
 func TestDeathOfTheTunnelIsNoEnd(t *testing.T) {
 	s := startServer(t, nil)
 	c, err := s.socksClient(t, "echo.example:7")
@@ -428,8 +428,8 @@ func TestDeathOfTheTunnelIsNoEnd(t *testing.T) {
 	}
 }
 
-// TestReview takes the right to be connected away from one of two users: while it
-// is connected, and between its login and its request.
+// TestReview revokes the access of one of two clients: while it is connected, and
+// between its login and its request.
 func TestReview(t *testing.T) {
 	var gone atomic.Bool
 	s := startServer(t, func(c *Config) {
@@ -487,8 +487,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestSilentCrowdDisturbsNobody opens far more connections than may wait, from
-// the address that a good client has, too.
+// TestSilentCrowdDisturbsNobody opens many more connections than may wait, from the
+// same address as a good client.
 func TestSilentCrowdDisturbsNobody(t *testing.T) {
 	s := startServer(t, func(c *Config) { c.Limits.PreAuth, c.Limits.PerSource = 32, 8 })
 	for range 300 {
@@ -511,7 +511,7 @@ func TestHTTP(t *testing.T) {
 		return &http.Client{Transport: tr}
 	}
 	ours := client(user, password)
-	for range 2 { // the second over the same connection
+	for range 2 { // the second request uses the same connection
 		res, err := ours.Post("http://198.51.100.80/a/b", "text/plain", strings.NewReader("hello"))
 		if err != nil {
 			t.Fatal(err)
@@ -551,7 +551,7 @@ func TestHTTP(t *testing.T) {
 func TestHTTPConnect(t *testing.T) {
 	s := startServer(t, nil)
 	const auth = "Proxy-Authorization: Basic ZXhpdC03OkJsdWUtS2l0ZS03\r\n"
-	// What belongs to the far end comes in one piece with the request.
+	// The first bytes for the far end arrive together with the request.
 	c := s.dialRaw(t, []byte("CONNECT echo.example:7 HTTP/1.1\r\nHost: echo.example:7\r\n"+auth+"\r\nearly")...)
 	r := bufio.NewReader(c)
 	res, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
@@ -596,14 +596,14 @@ func TestUDP(t *testing.T) {
 		}
 	}
 	send([]byte{0, 0, 1, 1, 198, 51, 100, 80, 0, 7, 'f'})                                   // a fragment
-	send(to(netip.MustParseAddrPort("127.0.0.1:53"), "no"))                                 // not allowed
-	send(to(echoAt, "stranger"))                                                            // answered by somebody else
+	send(to(netip.MustParseAddrPort("127.0.0.1:53"), "no"))                                 // a forbidden target
+	send(to(echoAt, "stranger"))                                                            // answered by another address
 	send(append([]byte{0, 0, 0, 3, 12}, append([]byte("echo.example"), 0, 7, 'h', 'i')...)) // by name
 	n, err := u.Read(got)
 	if want := to(echoAt, "hi"); err != nil || !bytes.Equal(got[:n], want) {
 		t.Fatalf("got % x, %v; want % x", got[:n], err, want)
 	}
-	// Nobody else may use the association.
+	// Another source may not use the association.
 	other, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(relay))
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,8 @@ var (
 	beyondAt = netip.MustParseAddr("198.51.100.90")
 )
 
-// twoStacks are the stack that is the way out, and the one of the server behind it.
+// twoStacks returns the near stack, which is the dialer, and the stack of the server
+// beyond it.
 func twoStacks(t testing.TB) (near, beyond *netstack.Stack) {
 	t.Helper()
 	x, y := make(chan []byte, 512), make(chan []byte, 512)
@@ -72,11 +73,11 @@ func twoStacks(t testing.TB) (near, beyond *netstack.Stack) {
 // loginHeader has the credentials of user and password.
 const loginHeader = "Basic ZXhpdC03OkJsdWUtS2l0ZS03"
 
-// manyLooks is how often a silent connection is looked at before it may go on.
+// manyLooks is the number of polls of a silent connection before the test continues.
 const manyLooks = 5
 
-// watchedDialer is a stack that counts how often its connections were looked at in
-// vain, and says so when that was often enough.
+// watchedDialer is a stack that counts the polls of its connections that found
+// nothing, and closes often after manyLooks of them.
 type watchedDialer struct {
 	*netstack.Stack
 	looked atomic.Int64
@@ -135,8 +136,8 @@ func (c *watchedPort) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, from, err
 }
 
-// behindStack is a server of the test whose way out is a stack, and which looks at
-// silent connections all the time.
+// behindStack starts a server whose dialer is a stack, and which polls silent
+// connections very often.
 func behindStack(t *testing.T) (s *setUp, dialer *watchedDialer, beyond *netstack.Stack) {
 	t.Helper()
 	s = startServer(t, func(c *Config) {
@@ -150,7 +151,7 @@ func behindStack(t *testing.T) (s *setUp, dialer *watchedDialer, beyond *netstac
 	return s, dialer, beyond
 }
 
-// serveOne serves one connection at a port of a stack.
+// serveOne serves one connection on a port of a stack.
 func serveOne(t *testing.T, s *netstack.Stack, port uint16, serve func(net.Conn)) {
 	t.Helper()
 	l, err := s.ListenTCP(port)
@@ -170,11 +171,12 @@ func serveOne(t *testing.T, s *netstack.Stack, port uint16, serve func(net.Conn)
 	}()
 }
 
-// TestSilenceThroughAStack has a real stack as the way out: what is silent for
-// many looks at it goes on where it was.
+// TestSilenceThroughAStack uses a real stack as dialer: a connection that stays silent
+// during many polls continues without loss.
 func TestSilenceThroughAStack(t *testing.T) {
 	const to = "198.51.100.90:7"
-	// late answers what it has read when the connection has been silent for long.
+	// late returns a handler that answers only after the connection has been silent for a
+	// long time.
 	late := func(dialer *watchedDialer, size int) func(net.Conn) {
 		return func(c net.Conn) {
 			b := make([]byte, size)
@@ -321,13 +323,13 @@ func TestSilenceThroughAStack(t *testing.T) {
 	})
 }
 
-// readTargetAs reads what is behind the type of an IPv4 address in a reply.
+// readTargetAs reads the rest of a reply after the address type IPv4.
 func readTargetAs(r io.Reader) (netip.AddrPort, error) {
 	t, err := readTarget(io.MultiReader(bytes.NewReader([]byte{addrIPv4}), r))
 	return netip.AddrPortFrom(t.addr, t.port), err
 }
 
-// TestRepliesThroughAStack has the answers of RFC 1928 to what a real stack says.
+// TestRepliesThroughAStack checks the RFC 1928 replies for the errors of a real stack.
 func TestRepliesThroughAStack(t *testing.T) {
 	var ended atomic.Bool
 	s := startServer(t, func(c *Config) {
@@ -347,7 +349,7 @@ func TestRepliesThroughAStack(t *testing.T) {
 		want string
 	}{
 		{to: "198.51.100.90:81", want: "connection refused"},
-		{to: "198.51.100.91:81", want: "TTL expired"}, // no answer in time
+		{to: "198.51.100.91:81", want: "TTL expired"}, // timeout
 		{to: "silent.example:80", want: "TTL expired"},
 		{to: "[2001:db8::1]:80", want: "address type not supported"},
 		{to: "198.51.100.90:25", want: "connection not allowed by ruleset"},

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The bytes are what curl 7.88.1 sent with --socks5-hostname and --proxy-user
-// ann:pw for http://echo.example/.
+// TestReadWhatCurlSends uses the bytes that curl 7.88.1 has sent with
+// --socks5-hostname and --proxy-user ann:pw for http://echo.example/.
 func TestReadWhatCurlSends(t *testing.T) {
 	r := bufio.NewReader(strings.NewReader("\x03\x00\x01\x02" + "\x01\x03ann\x02pw" + "\x05\x01\x00\x03\x0cecho.example\x00\x50"))
 	if ok, err := readGreeting(r); !ok || err != nil {
@@ -24,7 +24,7 @@ func TestReadWhatCurlSends(t *testing.T) {
 	}
 }
 
-// TestPrefixesFail cuts each message anywhere.
+// TestPrefixesFail truncates each message at every byte.
 func TestPrefixesFail(t *testing.T) {
 	type read func(*bufio.Reader) error
 	for name, tt := range map[string]struct {

@@ -15,9 +15,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// What is measured of lines whose rate is known is what the server's shaper lets
-// through, less the headers of full packets. Delays are one way. These variables
-// choose the cells:
+// accuracy measures lines with a known rate. The expected result is the rate of the
+// server's shaper minus the headers of full packets. Delays are one way. These
+// variables choose the cells:
 //
 //	ACCURACY_RATES   Mbit/s, default "1 5 20 100 300"
 //	ACCURACY_DELAYS  ms, default "5 40 120"
@@ -25,8 +25,8 @@ import (
 //	ACCURACY_LOSS    percent, default "0 0.1"; above 0 only up to 20 Mbit/s
 //	ACCURACY_TIMES   tests of each cell
 //
-// A cell holds when 9 of 10 of its tests do; of fewer than 10 each, or all but one
-// when two more are made.
+// A cell passes if 9 of 10 of its tests are within the bounds. With fewer than 10
+// tests, all must be, or all but one after two more tests.
 func accuracy(tb testing.TB, times string) {
 	n, err := strconv.Atoi(fromEnv("ACCURACY_TIMES", times))
 	if err != nil {
@@ -46,9 +46,9 @@ func accuracy(tb testing.TB, times string) {
 	}
 }
 
-// BenchmarkAccuracy prints the table, and then two tests at once and what a test
-// costs of the processor. With the build tag faketime it takes some minutes, and
-// this machine's business is no matter; see docs/adr/0006-speed.md.
+// BenchmarkAccuracy prints the table, then the results of two simultaneous tests and
+// the CPU cost of a test. With the build tag faketime it takes some minutes and does
+// not depend on the load of this machine; see docs/adr/0006-speed.md.
 func BenchmarkAccuracy(b *testing.B) {
 	for b.Loop() {
 		accuracy(b, "10")
@@ -72,7 +72,7 @@ func number(tb testing.TB, s string) float64 {
 	return f
 }
 
-// cell is one line of the table.
+// cell is one row of the table.
 type cell struct {
 	mode  connexa.SpeedMode
 	mbit  float64
@@ -80,7 +80,7 @@ type cell struct {
 	loss  float64 // percent
 }
 
-// behaviour is the lab's word for the cell.
+// behaviour returns the cell as a behaviour of the lab.
 func (c cell) behaviour() string {
 	s := fmt.Sprintf("rate:%gM+latency:%gms", c.mbit, c.delay)
 	if c.loss > 0 {
@@ -93,14 +93,14 @@ func (c cell) String() string {
 	return fmt.Sprintf("%-5s %3g Mbit/s %3g ms %3g %%", c.mode, c.mbit, c.delay, c.loss)
 }
 
-// set is what a cell's line carries of TCP data, in bits per second.
+// set returns the rate of the cell's line in bits of TCP data per second.
 func (c cell) set() float64 { return c.mbit * 1e6 * payloadShare }
 
-// sureUpTo is how fast a line may be of which a quick test says something, in
-// Mbit/s: beyond it the bytes are spent too soon.
+// sureUpTo is the maximum rate in Mbit/s at which a quick test is reliable. On a
+// faster line it uses up its bytes too soon.
 const sureUpTo = 50
 
-// bounds are those of docs/BENCHMARKS.md; false where there are none.
+// bounds returns the bounds of docs/BENCHMARKS.md. ok is false if there are none.
 func (c cell) bounds() (low, high float64, ok bool) {
 	switch {
 	case c.loss > 0:
@@ -112,7 +112,7 @@ func (c cell) bounds() (low, high float64, ok bool) {
 	}
 }
 
-// holds measures a cell some times.
+// holds measures a cell several times and checks the results.
 func (c cell) holds(tb testing.TB, times int) {
 	var down, up []string
 	within, disturbed, sure := 0, 0, map[connexa.Confidence]int{}
@@ -148,11 +148,11 @@ func (c cell) holds(tb testing.TB, times int) {
 	}
 }
 
-// tries is how often a test is made at most, in place of one that was disturbed.
+// tries is the maximum number of attempts at a test that was disturbed.
 const tries = 6
 
-// quiet measures until this machine was not late meanwhile: what a busy one finds
-// is about itself. The last try counts as it is.
+// quiet repeats a measurement that was disturbed by the load of this machine. The last
+// attempt always counts.
 func (c cell) quiet(tb testing.TB, seed uint64) (m connexa.Measurement, disturbed int, err error) {
 	for ; ; disturbed++ {
 		late := labtest.WatchDelay()
@@ -171,7 +171,8 @@ func (c cell) measure(tb testing.TB, seed uint64) (connexa.Measurement, error) {
 	return speed.Measure(tb.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})
 }
 
-// twoAtOnce measures two lines at the same time: each is within the bounds of one.
+// twoAtOnce measures two lines at the same time. Each result must be within the bounds
+// for one.
 func twoAtOnce(tb testing.TB) {
 	c := cell{mode: connexa.SpeedFull, mbit: 20, delay: 20}
 	var found [2]connexa.Measurement
@@ -198,8 +199,7 @@ func twoAtOnce(tb testing.TB) {
 	}
 }
 
-// cpu is what this process spends on a test at 100 Mbit/s, the lab's server
-// included.
+// cpu reports the CPU time of a test at 100 Mbit/s, including the lab's server.
 func cpu(b *testing.B) {
 	c := cell{mode: connexa.SpeedFull, mbit: 100, delay: 5}
 	var before, after syscall.Rusage

@@ -19,9 +19,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// BenchmarkCurl compares a download by curl, through a proxy like a gateway's and a
-// session to the same server, with what is measured of the line. They are made in
-// turn, and a pair in which this machine was late is made again.
+// BenchmarkCurl compares a download by curl, through a proxy like that of a service
+// and a session to the same server, with the measured speed. Both run alternately, and
+// a pair during which this machine was late is repeated.
 func BenchmarkCurl(b *testing.B) {
 	for b.Loop() {
 		for _, mbit := range []float64{5, 20, 100} {
@@ -38,7 +38,7 @@ func BenchmarkCurl(b *testing.B) {
 	}
 }
 
-// TestCurl holds that an ordinary program finds the speed that was measured.
+// TestCurl checks that curl reaches the speed that was measured.
 func TestCurl(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures for ten seconds")
@@ -58,8 +58,8 @@ func TestCurl(t *testing.T) {
 	t.Error("curl does not have what was measured")
 }
 
-// againstCurl is how fast curl fetches so many bytes, ÷ the measurement, and
-// whether this machine was late meanwhile.
+// againstCurl returns the speed of a download of size bytes by curl, divided by the
+// measured speed, and whether this machine was late meanwhile.
 func (c cell) againstCurl(tb testing.TB, size int64) (ratio float64, late bool) {
 	r := newRig(tb, c.behaviour())
 	worst := labtest.WatchDelay()
@@ -74,8 +74,8 @@ func (c cell) againstCurl(tb testing.TB, size int64) (ratio float64, late bool) 
 	return ratio, late
 }
 
-// runCurl downloads through a proxy of its own, and returns bits per second from the
-// first byte to the last.
+// runCurl downloads through its own proxy and returns the bits per second between the
+// first and the last byte.
 func (r rig) runCurl(tb testing.TB, size int64) float64 {
 	tb.Helper()
 	program, err := exec.LookPath("curl")
@@ -96,8 +96,8 @@ func (r rig) runCurl(tb testing.TB, size int64) float64 {
 	return n * 8 / (last - first)
 }
 
-// startProxy is a SOCKS server on a session of its own, with the stack that a gateway
-// has, and returns its address.
+// startProxy starts a SOCKS server on its own session, with the same stack as a
+// service, and returns its address.
 func (r rig) startProxy(tb testing.TB) string {
 	tb.Helper()
 	s, err := r.dialSession(tb)

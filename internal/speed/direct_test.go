@@ -34,7 +34,7 @@ func TestDirectCountsWhatArrived(t *testing.T) {
 	if _, ok := c.(io.ReaderFrom); ok {
 		t.Fatal("io.Copy would go past what counts")
 	}
-	const size = 32 << 20 // more than buffers hold
+	const size = 32 << 20 // more than the buffers hold
 	written := make(chan error, 1)
 	go func() {
 		_, err := c.Write(make([]byte, size))
@@ -54,7 +54,7 @@ func TestDirectCountsWhatArrived(t *testing.T) {
 	if err := <-written; err != nil {
 		t.Fatal(err)
 	}
-	// What was read has arrived; the word of it is on its way at most.
+	// All data was read by the peer. Only the last acknowledgment may be missing.
 	for deadline := time.Now().Add(10 * time.Second); arrivedThere(c) != size; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d bytes have arrived", arrivedThere(c), size)
@@ -78,11 +78,11 @@ func TestDirectDoesNotCountWhatWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for n == 0 { // a machine that is late meets the deadline before it has begun
+	for n == 0 { // on a slow machine the deadline may pass before the write starts
 		if err := c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
-		n, err = c.Write(make([]byte, 256<<20)) // nobody reads
+		n, err = c.Write(make([]byte, 256<<20)) // the peer does not read
 	}
 	if err == nil {
 		t.Skip("256 MB fit into this machine's buffers")
@@ -97,8 +97,8 @@ func TestDirectDoesNotCountWhatWaits(t *testing.T) {
 	}
 }
 
-// hoard is a way whose connections take whatever is written at once and send it
-// on at a rate. A figure of what was written would be that of a memory.
+// hoard is a tunnel whose connections accept large writes at once and send them at a
+// limited rate. A measurement of written bytes would measure the memory.
 type hoard struct {
 	*Direct
 	perSecond int64
@@ -196,8 +196,8 @@ func TestWriteBufferIsNoSpeed(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(NewServer(ServerOptions{}))
 	defer s.Close()
-	const each = 250_000 // bytes per second of each of four streams
-	// The download is a server's at once, and of no interest.
+	const each = 250_000 // bytes per second of each of the four streams
+	// The download is not limited, and its result is not used.
 	labtest.Within(t, 0.8, 1.15, func() (down, up float64) {
 		m, err := Measure(t.Context(), hoard{&Direct{}, each}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: s.URL}}, Options{DownBytes: 1 << 20})
 		if err != nil {

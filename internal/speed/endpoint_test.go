@@ -21,10 +21,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// little is enough to see what is asked, and over at once.
+// little is a small test that only shows the requests.
 var little = Options{DownBytes: 300_000, UpBytes: 300_000}
 
-// site is a server that remembers what it was asked.
+// site is a server that records its requests.
 type site struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -127,7 +127,7 @@ func TestEndpoints(t *testing.T) {
 				switch r.URL.Path {
 				case "/files/100MB.bin":
 					if r.Method == http.MethodGet {
-						w.Header().Set("Age", "60") // a content network may
+						w.Header().Set("Age", "60") // a CDN may send this
 						writeBytes(w, 1<<20)
 					}
 				case "/up":
@@ -192,7 +192,8 @@ func TestURLsWithoutUpload(t *testing.T) {
 	}
 }
 
-// A server may know no HEAD; a file of a few bytes is no download.
+// TestURLsThatAreSpecial checks servers without HEAD and files of a few bytes, which
+// are no downloads.
 func TestURLsThatAreSpecial(t *testing.T) {
 	var size atomic.Int64
 	size.Store(1 << 20)
@@ -216,9 +217,9 @@ func TestURLsThatAreSpecial(t *testing.T) {
 
 func TestAnswersOfNoUse(t *testing.T) {
 	for name, tt := range map[string]struct {
-		down, up func(s *site, w http.ResponseWriter, r *http.Request) // nil: as it should be
+		down, up func(s *site, w http.ResponseWriter, r *http.Request) // nil for the normal behaviour
 		want     Refused
-		measured bool // the download
+		measured bool // the download was measured
 	}{
 		"403": {down: statusHandler(http.StatusForbidden, ""), want: Refused{Status: 403}},
 		"429": {down: statusHandler(http.StatusTooManyRequests, "60"), want: Refused{Status: 429, RetryAfter: time.Minute}},
@@ -274,7 +275,7 @@ func TestAnswersOfNoUse(t *testing.T) {
 	}
 }
 
-// endpointKinds are the endpoints of every kind at one site, as they are asked there.
+// endpointKinds returns endpoints of every kind at one site, with their targets.
 func endpointKinds(base string) map[string]struct {
 	e  connexa.Endpoint
 	to target
@@ -294,8 +295,8 @@ func endpointKinds(base string) map[string]struct {
 	return all
 }
 
-// TestUploadsThatAreNone has what endpoints of every kind answer to an upload that
-// they do not take: there is a download, no figure of the upload, and a reason.
+// TestUploadsThatAreNone checks answers with which endpoints refuse an upload: the
+// result has a download, no upload, and a reason.
 func TestUploadsThatAreNone(t *testing.T) {
 	other := newSite(t, func(s *site, w http.ResponseWriter, r *http.Request) { s.takeRequest(w, r) })
 	redirect := func(code int) func(http.ResponseWriter, *http.Request) {
@@ -319,7 +320,7 @@ func TestUploadsThatAreNone(t *testing.T) {
 			redirect(302)(w, r)
 		}, Refused{Status: 302, Reason: ReasonRedirect}},
 		"an answer before the body": {func(w http.ResponseWriter, _ *http.Request) {
-			// More than a connection has in its buffers is still to come.
+			// The client still has more to send than the buffers of a connection hold.
 			_ = http.NewResponseController(w).EnableFullDuplex()
 			w.WriteHeader(http.StatusOK)
 			_ = http.NewResponseController(w).Flush()
@@ -341,7 +342,7 @@ func TestUploadsThatAreNone(t *testing.T) {
 			s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
 				switch {
 				case r.Method == http.MethodPost && r.ContentLength <= trialUpload:
-					_, _ = io.Copy(io.Discard, r.Body) // only what is large is refused
+					_, _ = io.Copy(io.Discard, r.Body) // only large uploads are refused
 				case r.Method == http.MethodPost:
 					tt.up(w, r)
 				case r.URL.Path == "/echo" || r.URL.Path == "/empty.php" || r.URL.Path == "/getIP.php" || r.URL.Path == "/cdn-cgi/trace" ||
@@ -352,8 +353,8 @@ func TestUploadsThatAreNone(t *testing.T) {
 				}
 			})
 			for kind, k := range endpointKinds(s.URL) {
-				// More than the buffers of all streams hold, so that no figure is
-				// ready before the answers are.
+				// This is more than the buffers of all streams hold, so that the answers arrive before
+				// there is a figure.
 				o := Options{Mode: connexa.SpeedQuick, DownBytes: 1 << 20, UpBytes: 1 << 30}
 				m, err := measureAgainst(t.Context(), &Direct{}, k.e, k.to, o, plans[o.Mode])
 				var no *Refused
@@ -380,8 +381,8 @@ func TestUploadsThatAreNone(t *testing.T) {
 	})
 }
 
-// TestAnswersBehindTheUpload has endpoints that read an upload to its end and take
-// it then for none. There is no figure, though all of it has arrived.
+// TestAnswersBehindTheUpload uses endpoints that refuse an upload after reading all of
+// it. There is no figure, although all data arrived.
 func TestAnswersBehindTheUpload(t *testing.T) {
 	for status, reason := range map[int]string{
 		300: ReasonRedirect, 302: ReasonRedirect, 304: ReasonRedirect, 308: ReasonRedirect, 401: "", 403: "", 500: "", 503: "",
@@ -416,8 +417,8 @@ func TestAnswersBehindTheUpload(t *testing.T) {
 	}
 }
 
-// TestRedirectedDownloads has a download, and the small requests before it, that
-// lead to another host.
+// TestRedirectedDownloads redirects a download, or the small requests before it, to
+// another host.
 func TestRedirectedDownloads(t *testing.T) {
 	other := newSite(t, func(_ *site, w http.ResponseWriter, _ *http.Request) { writeBytes(w, 1<<20) })
 	for _, small := range []bool{false, true} {
@@ -482,7 +483,8 @@ func TestTLSIsVerified(t *testing.T) {
 	}
 }
 
-// Small requests are answered, and what is long does not get through.
+// TestBlackhole checks a path on which small requests are answered but large transfers
+// do not get through.
 func TestBlackhole(t *testing.T) {
 	for _, stuck := range []string{"/down", "/up"} {
 		t.Run(stuck, func(t *testing.T) {
@@ -518,7 +520,7 @@ func TestBlackhole(t *testing.T) {
 	}
 }
 
-// deafTunnel is a way on which, when deaf, no acknowledgment of an upload comes.
+// deafTunnel is a tunnel that, if deaf is set, never reports acknowledged bytes.
 type deafTunnel struct {
 	*Direct
 	deaf bool
@@ -567,7 +569,8 @@ func TestEndpointsThatAreNone(t *testing.T) {
 	}
 }
 
-// What an error says may be shown: neither a password in an address nor a token.
+// TestErrorsTellNoSecret checks that errors contain neither tokens nor passwords from
+// URLs, because they are shown.
 func TestErrorsTellNoSecret(t *testing.T) {
 	s := newSite(t, func(_ *site, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	u, _ := url.Parse(s.URL)

@@ -48,7 +48,7 @@ func TestSpread(t *testing.T) {
 
 func TestStable(t *testing.T) {
 	even := slices.Repeat([]float64{10e6}, stableFor+smooth-1)
-	noisy := slices.Clone(even) // each sample may be off by more than 3 %, seconds may not
+	noisy := slices.Clone(even) // single samples may deviate by more than 3 %, whole seconds may not
 	for i := range noisy {
 		noisy[i] *= 1 + .06*float64(1-2*(i%2))
 	}
@@ -132,15 +132,15 @@ func TestLimitedByThisMachine(t *testing.T) {
 	}
 }
 
-// line is a count that grows as some line would let it.
+// line returns the total bytes that a simulated line has carried at a time.
 type line func(at time.Duration) (bytes int64)
 
-// sampled is what becomes of a line under the looks of a quick test.
+// sampled runs the sampler of a quick test on a line.
 func sampled(l line, most int64) (s *sampler, took time.Duration) {
 	s = &sampler{plan: plans[connexa.SpeedQuick], most: most}
 	begin := time.Unix(1e9, 0)
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for at := time.Duration(0); ; at += lookEvery + time.Duration(rnd.IntN(4_000_000)) { // a busy machine looks late
+	for at := time.Duration(0); ; at += lookEvery + time.Duration(rnd.IntN(4_000_000)) { // a busy machine takes samples late
 		if s.takeSample(begin.Add(at), l(at)) || at > time.Minute {
 			return s, at
 		}
@@ -160,9 +160,9 @@ func TestSampler(t *testing.T) {
 	}{
 		"steady":       {steady(20 * mbit), 1 << 40, 20, .01},
 		"a slow start": {func(at time.Duration) int64 { return steady(20 * mbit)(max(0, at-400*time.Millisecond)) }, 1 << 40, 20, .02},
-		// What a write buffer takes at once is none of the line's.
+		// Bytes that a write buffer accepts at once do not count for the rate.
 		"a buffer of 4 MB filled at once": {func(at time.Duration) int64 { return 4_000_000 + steady(5*mbit)(at) }, 1 << 40, 5, .02},
-		// One hole, and what was behind it all at once.
+		// The line stops once, and then delivers the delayed bytes at once.
 		"a hole": {func(at time.Duration) int64 {
 			if at > 2*time.Second && at < 2500*time.Millisecond {
 				at = 2 * time.Second

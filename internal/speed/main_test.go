@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestMain lets more tests go on at once than there are processors: they wait for
-// the time.
+// TestMain allows more parallel tests than there are processors, because the tests
+// mostly wait.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", "4"); err != nil {

@@ -13,13 +13,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// payloadShare is the share of an IP packet of the lab, of 1396 bytes, that is
-// TCP payload: the headers are 20 bytes of IP and 32 of TCP with its timestamps.
+// payloadShare is the share of TCP payload in the lab's IP packets of 1396 bytes: the
+// headers are 20 bytes of IP and 32 of TCP with its timestamps.
 const payloadShare = float64(1396-52) / 1396
 
-// Whoever measures lines of different speeds and finds these has measured. The
-// bounds leave room for a machine that does something else meanwhile; where that is
-// no matter TestAccuracy has those of docs/BENCHMARKS.md, and more lines.
+// TestMeasure measures lines with different rates. The bounds allow for a busy
+// machine; under virtual time TestAccuracy has those of docs/BENCHMARKS.md, and more
+// lines.
 func TestMeasure(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures for ten seconds")
@@ -33,7 +33,7 @@ func TestMeasure(t *testing.T) {
 		{"rate:20M/5M+latency:5ms", 20e6, 5e6},
 	} {
 		if tt.down > 5e6 && !virtual {
-			continue // TestServerRate is as fast, and enough for a busy machine
+			continue // TestServerRate covers such a rate, and one such test is enough for a busy machine
 		}
 		t.Run(tt.behaviour, func(t *testing.T) {
 			t.Parallel()
@@ -57,7 +57,7 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
-// small is enough to see that a test works, and over soon.
+// small is a test that is just large enough for a result.
 var small = speed.Options{DownBytes: 200_000, UpBytes: 200_000}
 
 func TestNextEndpointWhereOneRefuses(t *testing.T) {
@@ -71,7 +71,8 @@ func TestNextEndpointWhereOneRefuses(t *testing.T) {
 	if !errors.As(err, &no) || no.Status != 429 || no.Endpoint != "busy.lab.test" || no.RetryAfter != 7*time.Second || m.Down+m.Up != 0 {
 		t.Errorf("%+v, %v", m, err)
 	}
-	// An endpoint that is down is passed over too, and a refusal tells more.
+	// An endpoint that is down is skipped too. If all fail, the error of a refusal is
+	// preferred.
 	down := connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://198.51.100.1:81"}
 	if m, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{down, good}, small); err != nil || m.Down == 0 {
 		t.Errorf("%+v, %v", m, err)
@@ -90,7 +91,7 @@ func TestNextEndpointWhereOneRefuses(t *testing.T) {
 	}
 }
 
-// What is found is what the lab says that each server deserves.
+// TestCauses checks that the cause is the one that the lab expects for each behaviour.
 func TestCauses(t *testing.T) {
 	t.Parallel()
 	for _, behaviour := range []string{"no-internet", "no-dns", "endpoint:429", "endpoint:503", "wrong-keys", "blackhole", "good"} {

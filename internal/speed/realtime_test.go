@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// virtual says whether time passes only while nothing runs.
+// virtual reports whether time passes only while nothing runs.
 const virtual = false
 
 // say prints a line of a table.

@@ -12,14 +12,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/speed"
 )
 
-// The endpoints inside the tunnels of a rig.
+// These are the endpoints inside the tunnels of a rig.
 var (
 	good   = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://speed.lab.test", Token: "Blue-Kite-7"}
 	busy   = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://busy.lab.test"}
 	broken = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://broken.lab.test"}
 )
 
-// rig is a fleet of one server and what dials it, with GRE inside this process.
+// rig is a fleet of one server and a mux to dial it. GRE stays in this process.
 type rig struct {
 	node lab.Node
 	mux  *gre.Mux
@@ -32,7 +32,8 @@ func newRig(t testing.TB, behaviour string) rig {
 	return r
 }
 
-// openRig has a seed that decides which packets a line loses, and ends with stop.
+// openRig returns a rig and stops it with stop. seed decides which packets the line
+// loses.
 func openRig(t testing.TB, behaviour string, seed uint64) (r rig, stop func()) {
 	t.Helper()
 	wires := gre.NewSwitch()
@@ -54,13 +55,13 @@ func refusingHandler(status int) http.Handler {
 	})
 }
 
-// newTunnel is a session to the rig's server, ready to be measured.
+// newTunnel returns a session to the rig's server that is ready for a measurement.
 func (r rig) newTunnel(t testing.TB) *speed.Session {
 	t.Helper()
 	s, err := r.dialSession(t)
 	for range 2 {
-		// The control connection is the kernel's. Where its packet is late, time that
-		// passes only while nothing runs has leapt to the end of our patience.
+		// The control connection uses the kernel. While one of its packets is late, virtual
+		// time jumps to the deadline of the dial.
 		if err != nil && virtual {
 			s, err = r.dialSession(t)
 		}

@@ -7,8 +7,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// TestBytesThatAreSpentAtOnceHaveAFigure holds that a cap which a fast line meets
-// within one sample is no failure.
+// TestBytesThatAreSpentAtOnceHaveAFigure checks that a fast line which uses up the
+// byte limit within one sample still has a result.
 func TestBytesThatAreSpentAtOnceHaveAFigure(t *testing.T) {
 	for _, looks := range [][]int64{{1_000_000}, {400_000, 1_000_000}, {0, 300_000, 700_000, 1_000_000}} {
 		s := sampler{plan: plans[connexa.SpeedQuick], most: 1_000_000}

@@ -66,7 +66,7 @@ func TestServer(t *testing.T) {
 			body = bytes.NewReader(make([]byte, tt.sent))
 		}
 		resp, text := ask1(t, tt.method, s.URL+tt.path, strings.TrimSuffix(tt.token, " "), body)
-		if strings.HasSuffix(tt.token, " ") { // net/http sends no such header as it stands
+		if strings.HasSuffix(tt.token, " ") { // net/http does not send this header unchanged
 			continue
 		}
 		if resp.StatusCode != tt.status || tt.length >= 0 && len(text) != tt.length || tt.text != "" && text != tt.text {
@@ -92,7 +92,7 @@ func TestServerWithoutLength(t *testing.T) {
 	}
 }
 
-// stuckReader is a request that holds its place until it is let go.
+// stuckReader sends a request that stays in the handler until release is called.
 func stuckReader(t *testing.T, h http.Handler, from string) (release func()) {
 	t.Helper()
 	r, w := io.Pipe()
@@ -105,7 +105,7 @@ func stuckReader(t *testing.T, h http.Handler, from string) (release func()) {
 		h.ServeHTTP(httptest.NewRecorder(), req)
 	}()
 	go func() {
-		_, _ = w.Write([]byte("x")) // taken by the handler: it is in
+		_, _ = w.Write([]byte("x")) // the handler has read it, so the request is counted
 		close(began)
 	}()
 	<-began
@@ -163,7 +163,7 @@ func TestServerEndsWhatTakesTooLong(t *testing.T) {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return // cut off before its headers were out
+		return // the connection was cut before the headers were sent
 	}
 	defer resp.Body.Close()
 	if n, err := io.Copy(io.Discard, resp.Body); err == nil || ctx.Err() != nil {
@@ -171,7 +171,7 @@ func TestServerEndsWhatTakesTooLong(t *testing.T) {
 	}
 }
 
-// startServer serves as the program does.
+// startServer serves like the program.
 func startServer(t *testing.T, o ServerOptions) *httptest.Server {
 	t.Helper()
 	h := NewServer(o)
@@ -182,8 +182,8 @@ func startServer(t *testing.T, o ServerOptions) *httptest.Server {
 	return s
 }
 
-// What a limit holds back is not acknowledged, so that nobody takes it for
-// arrived.
+// TestServerHoardsNothing checks that bytes which the rate limit delays are not
+// acknowledged, because acknowledged bytes count as arrived.
 func TestServerHoardsNothing(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, ServerOptions{Rate: 8e6, MaxTime: 20 * time.Second})
@@ -200,7 +200,7 @@ func TestServerHoardsNothing(t *testing.T) {
 		if err := c.SetWriteDeadline(until); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = c.Write(chunk) // up to the deadline
+		_, _ = c.Write(chunk) // until the deadline
 	}
 	got := arrivedThere(c)
 	passed := rateBurst + int64(time.Since(began).Seconds()*1e6)
@@ -209,8 +209,8 @@ func TestServerHoardsNothing(t *testing.T) {
 	}
 }
 
-// Two directions of one server at a rate, measured: the limit holds, and the
-// figure is the limit.
+// TestServerRate measures both directions of a server with a rate limit. The result
+// must be the limit.
 func TestServerRate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures for ten seconds")
@@ -227,7 +227,7 @@ func TestServerRate(t *testing.T) {
 	})
 }
 
-// TestServerWantsABearer has spellings of the header Authorization.
+// TestServerWantsABearer tries spellings of the header Authorization.
 func TestServerWantsABearer(t *testing.T) {
 	s := NewServer(ServerOptions{Token: "kite-7"})
 	for given, want := range map[string]int{
