@@ -25,7 +25,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/socks5"
 )
 
-// fakeClients is a store of access users that forgets.
+// fakeClients is a client store in memory.
 type fakeClients struct {
 	mu    sync.Mutex
 	users map[string]connexa.ClientLogin
@@ -69,9 +69,9 @@ func (p *fakeClients) removeClient(name string) {
 	delete(p.users, name)
 }
 
-// TestWhoLosesAccessIsCut has users connected through a gateway, takes the right to
-// be there away from one after the other, in every way that there is, and holds
-// that each is cut within five seconds, comes in no more, and nobody else notices.
+// TestWhoLosesAccessIsCut revokes the access of connected clients, one after the
+// other, in every possible way. Each must be disconnected within five seconds and
+// refused afterwards, and other clients must not be affected.
 func TestWhoLosesAccessIsCut(t *testing.T) {
 	checkLeaks(t)
 	everybody := &fakeClients{users: map[string]connexa.ClientLogin{}}
@@ -119,7 +119,7 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 	}{
 		{"switched-off", func(u *connexa.ClientLogin) { u.Enabled = false }},
 		{"expired", func(u *connexa.ClientLogin) { u.Expires = time.Now() }},
-		{"spent", func(u *connexa.ClientLogin) { u.Quota = 4096 }}, // and it moves that
+		{"spent", func(u *connexa.ClientLogin) { u.Quota = 4096 }}, // the client transfers this much
 		{"other-password", func(u *connexa.ClientLogin) { u.Password = "Blue-Kite-8" }},
 		{"other-node", func(u *connexa.ClientLogin) { u.Scope, u.Nodes = connexa.ScopeNodes, []int64{2} }},
 		{"other-tag", func(u *connexa.ClientLogin) { u.Scope, u.Tags = connexa.ScopeTags, []string{"slow"} }},
@@ -179,7 +179,7 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 
 const echoAddress = "198.51.100.7:7"
 
-// bySOCKS is a connection to the echo of the inner network, by SOCKS5.
+// bySOCKS connects to the echo service behind the tunnel through SOCKS5.
 func bySOCKS(at, user string) (net.Conn, error) {
 	d, err := proxy.SOCKS5("tcp", at, &proxy.Auth{User: user, Password: "Blue-Kite-7"}, nil)
 	if err != nil {
@@ -188,7 +188,7 @@ func bySOCKS(at, user string) (net.Conn, error) {
 	return d.Dial("tcp", echoAddress)
 }
 
-// byHTTP is bySOCKS by HTTP CONNECT.
+// byHTTP is bySOCKS with HTTP CONNECT.
 func byHTTP(at, user string) (net.Conn, error) {
 	c, err := net.Dial("tcp", at)
 	if err != nil {
@@ -205,7 +205,7 @@ func byHTTP(at, user string) (net.Conn, error) {
 	return c, nil
 }
 
-// echoThrough holds that a connection is alive.
+// echoThrough checks that a connection works.
 func echoThrough(t *testing.T, c net.Conn) {
 	t.Helper()
 	_ = c.SetDeadline(time.Now().Add(time.Minute))

@@ -16,7 +16,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// step is one thing that happens, to a node where that matters.
+// step is one event. node is used if the event concerns one node.
 type step struct {
 	what string
 	node int64
@@ -27,9 +27,9 @@ var whatHappens = []string{
 	"servers work", "servers work", "servers refuse", "servers are silent", "machine fails", "offline", "online", "restart", "renumber",
 }
 
-// TestAnyOrder lets things happen in any order and holds what must be true
-// whatever the order: never two sessions to one server, nothing runs that is not
-// wanted, and what is wanted ends online or says why not.
+// TestAnyOrder applies events in random order and checks the invariants: at most one
+// session per server, no service runs that is not enabled, and each enabled service
+// ends online or has a reason.
 func TestAnyOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step {
@@ -43,8 +43,8 @@ func TestAnyOrder(t *testing.T) {
 	})
 }
 
-// sharedPrefix is the service of a node. The fifth is at the server of the first, and the
-// others are there or at the second by names.
+// sharedPrefix returns the service of a node. Nodes 1 and 5 have the same address;
+// nodes 4, 6 and 7 have names that resolve to the addresses of nodes 1 and 2.
 func sharedPrefix(n int64) connexa.Service {
 	s := newService(n)
 	switch n {
@@ -58,7 +58,7 @@ func sharedPrefix(n int64) connexa.Service {
 	return s
 }
 
-// inOrder lets the steps happen and says what is wrong then; empty: nothing.
+// inOrder applies the steps and describes the first violation, or returns "".
 func inOrder(t *testing.T, steps []step) (wrong string) {
 	b := newBench(t)
 	b.names["name-4.test"], b.names["name-7.test"] = newService(1).Address, newService(2).Address
@@ -73,7 +73,7 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 	track := func(m *Manager) {
 		dial := m.Dial
 		m.Dial = func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
-			at := b.at(s.Address) // it counts from when it may be dialed
+			at := b.at(s.Address) // the session counts from the start of the dial
 			if err := b.Locks.LockAddress(local, s.Address, at); err != nil {
 				return nil, err
 			}
@@ -154,7 +154,7 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 			b.stop()
 			next := NewManager(b.Config)
 			next.Dial, next.Locks = b.Manager.Dial, NewSessionLocks()
-			time.Sleep(time.Minute) // the probes of the old process are gone
+			time.Sleep(time.Minute) // probes of the previous process have ended
 			b.Manager = next
 			b.run()
 		}
@@ -192,7 +192,7 @@ func inOrder(t *testing.T, steps []step) (wrong string) {
 	return wrong
 }
 
-// tracked is a tunnel of which is known when it is closed.
+// tracked is a tunnel that reports when it is closed.
 type tracked struct {
 	Tunnel
 	closed func()

@@ -29,8 +29,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// residentBytes is the memory of this process, in KiB, after what it can give back.
-func residentBytes(b *testing.B) int {
+// residentKiB returns the resident memory of this process in KiB, after it has
+// returned free memory to the system.
+func residentKiB(b *testing.B) int {
 	b.Helper()
 	runtime.GC()
 	debug.FreeOSMemory()
@@ -51,14 +52,15 @@ func residentBytes(b *testing.B) int {
 	return 0
 }
 
-// cpuTime is what this process has spent by itself, and in the kernel.
+// cpuTime returns the CPU time that this process has used in user mode and in the
+// kernel.
 func cpuTime() (own, kernel time.Duration) {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano()), time.Duration(u.Stime.Nano())
 }
 
-// newRawSite is newSite with GRE over raw sockets, as it is in earnest.
+// newRawSite is newSite with GRE over raw sockets, as in production.
 func newRawSite(b *testing.B, cfg lab.Config) *site {
 	b.Helper()
 	mux := gre.NewMux(gre.Raw)
@@ -71,8 +73,8 @@ func newRawSite(b *testing.B, cfg lab.Config) *site {
 	return s
 }
 
-// fleetProcess says, to this very program, that it is to be a fleet and no test:
-// at a network, with so many servers.
+// fleetProcess is the environment variable that makes this program run a fleet instead
+// of tests. Its value is a network and the number of servers.
 const fleetProcess = "CONNEXA_BENCH_FLEET"
 
 func TestMain(m *testing.M) {
@@ -86,7 +88,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beFleet serves until its input ends.
+// beFleet runs a fleet until the end of standard input.
 func beFleet(spec string) error {
 	var (
 		base string
@@ -111,7 +113,7 @@ func beFleet(spec string) error {
 	return f.Run(ctx)
 }
 
-// startFleetProcess starts a fleet in a process of its own and returns its servers.
+// startFleetProcess starts a fleet in its own process and returns its servers.
 func startFleetProcess(b *testing.B, n int) []lab.Node {
 	b.Helper()
 	base := netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(32 + rand.IntN(222))}), 16)
@@ -145,18 +147,18 @@ func startFleetProcess(b *testing.B, n int) []lab.Node {
 	return f.Nodes()
 }
 
-// BenchmarkIdleGateways keeps 1,000 gateways online through which nothing goes.
-// Their servers are in another process, whose share is not counted. What the kernel
-// spends is told apart: it offers each packet of GRE to every raw socket of the
-// machine in turn, and the fleet has one for each of its servers, where a panel in
-// earnest has one for each of its own addresses.
+// BenchmarkIdleGateways keeps 1,000 idle gateways online. Their servers are in another
+// process, whose CPU time is not counted. CPU time in the kernel is reported
+// separately, because it is larger than in production: the kernel offers each GRE
+// packet to every raw socket, and the fleet has one for each server, while a panel has
+// one for each of its own addresses.
 func BenchmarkIdleGateways(b *testing.B) {
 	const n = 1000
 	if err := gre.SelfTest(b.Context(), gre.Raw); err != nil {
 		b.Skip("GRE needs CAP_NET_RAW: ", err)
 	}
 	nodes := startFleetProcess(b, n)
-	before := residentBytes(b)
+	before := residentKiB(b)
 	began := time.Now()
 	s := &site{memory: &memory{}, nodes: nodes, mux: gre.NewMux(gre.Raw)}
 	s.run(b)
@@ -164,11 +166,11 @@ func BenchmarkIdleGateways(b *testing.B) {
 		s.awaitState(b, int64(i+1), connexa.ServiceOnline)
 	}
 	up := time.Since(began)
-	memory := residentBytes(b) - before
+	memory := residentKiB(b) - before
 	ownBefore, kernelBefore := cpuTime()
 	began = time.Now()
 	for range b.N {
-		<-time.After(20 * time.Second) // what is measured is what happens by itself
+		<-time.After(20 * time.Second) // only background work is measured
 	}
 	took := float64(time.Since(began))
 	own, kernel := cpuTime()
@@ -180,7 +182,7 @@ func BenchmarkIdleGateways(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkDropped takes 300 servers away at once and gives them back.
+// BenchmarkDropped stops 300 servers at once and starts them again.
 func BenchmarkDropped(b *testing.B) {
 	const n = 300
 	if err := gre.SelfTest(b.Context(), gre.Raw); err != nil {
@@ -241,8 +243,8 @@ func BenchmarkDropped(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// measureRate is what n streams that dial opens bring together, in Mbit/s, over a while
-// in which all of them flow.
+// measureRate returns the total rate in Mbit/s of n streams that dial opens, during a
+// period in which all of them are active.
 func measureRate(b *testing.B, n int, dial func() net.Conn) float64 {
 	b.Helper()
 	var (
@@ -299,9 +301,9 @@ func throughTunnel(b *testing.B, t gateway.Tunnel) net.Conn {
 	return c
 }
 
-// BenchmarkProxy compares downloads through the proxy with those of the tunnel's
-// stack alone, in turn: one stream, then 50. It reports medians: of the rates, and
-// of the ratios of neighbours.
+// BenchmarkProxy compares downloads through the proxy with downloads through the
+// tunnel's stack alone. Both run alternately, with 1 and with 50 streams. It reports
+// the medians of the rates and of the ratios of adjacent measurements.
 func BenchmarkProxy(b *testing.B) {
 	s := newRawSite(b, lab.Config{Nodes: 1})
 	s.awaitState(b, 1, connexa.ServiceOnline)
@@ -332,8 +334,8 @@ func BenchmarkProxy(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkConnect measures the set-up of connections through a gateway that is
-// online, against that of the tunnel's stack alone.
+// BenchmarkConnect compares the time to open a connection through a gateway that is
+// online with that of the tunnel's stack alone.
 func BenchmarkConnect(b *testing.B) {
 	s := newRawSite(b, lab.Config{Nodes: 1})
 	s.awaitState(b, 1, connexa.ServiceOnline)

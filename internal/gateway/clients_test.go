@@ -26,8 +26,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 )
 
-// findProgram skips a test without a program of other people's making, unless skipping
-// is forbidden. One of the names will do.
+// findProgram returns the path of the first of names that is installed. Without one it
+// skips the test, or fails it if skipping is forbidden.
 func findProgram(t *testing.T, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -42,7 +42,7 @@ func findProgram(t *testing.T, names ...string) string {
 	return ""
 }
 
-// seeing is a web site that tells from where it is visited.
+// seeing is a web site that shows the address of the visitor.
 var seeing = map[string]http.Handler{"exit.example": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -53,8 +53,8 @@ var seeing = map[string]http.Handler{"exit.example": http.HandlerFunc(func(w htt
 	fmt.Fprintf(w, "<p id=\"seen\">%s</p>", at.Addr())
 })}
 
-// TestCurl goes through the proxy with curl, in each way that it knows, to a site
-// whose name exists nowhere else, and which sees the node's own address.
+// TestCurl fetches a page through the proxy with curl in all its modes. The name of
+// the site exists only behind the tunnel, and the site sees the node's exit address.
 func TestCurl(t *testing.T) {
 	curl := findProgram(t, "curl")
 	s := newSite(t, lab.Config{Nodes: 1, Sites: seeing})
@@ -81,8 +81,8 @@ func TestCurl(t *testing.T) {
 	}
 }
 
-// TestBrowserBehindTheProxy lets Chromium show a page of a site that is reached
-// through the proxy alone.
+// TestBrowserBehindTheProxy opens a page in Chromium that is reachable only through
+// the proxy.
 func TestBrowserBehindTheProxy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a browser")
@@ -108,7 +108,7 @@ func TestBrowserBehindTheProxy(t *testing.T) {
 	if err := chromedp.Listen(ctx, func(e any) {
 		select {
 		case events <- e:
-		default: // a page of one line has no such number
+		default: // a page with one line has no such number
 		}
 	}); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestBrowserBehindTheProxy(t *testing.T) {
 	}
 }
 
-// answerProxy gives a browser the password of its proxy when it asks.
+// answerProxy sends a browser's proxy password when the proxy asks for it.
 func answerProxy(ctx context.Context, events <-chan any) {
 	for {
 		var e any
@@ -134,7 +134,7 @@ func answerProxy(ctx context.Context, events <-chan any) {
 		case <-ctx.Done():
 			return
 		}
-		_ = chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) (err error) { // the test sees what fails
+		_ = chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) (err error) { // a failure shows in the test
 			switch e := e.(type) {
 			case *fetch.EventRequestPaused:
 				_, err = cdp.Call(ctx, target, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: e.RequestID})
@@ -151,7 +151,7 @@ func answerProxy(ctx context.Context, events <-chan any) {
 	}
 }
 
-// TestSSH logs in with OpenSSH at a server behind the tunnel, with the proxy in its
+// TestSSH logs in with OpenSSH to a server behind the tunnel, with the proxy as
 // ProxyCommand.
 func TestSSH(t *testing.T) {
 	client, ncat := findProgram(t, "ssh"), findProgram(t, "ncat")
@@ -198,8 +198,8 @@ func TestSSH(t *testing.T) {
 	}
 }
 
-// serveSSH answers each command of a connection with where it comes from, and with
-// its input in capitals.
+// serveSSH answers each command of a connection with the client's address and the
+// input in upper case.
 func serveSSH(c net.Conn, cfg *ssh.ServerConfig) {
 	conn, channels, requests, err := ssh.NewServerConn(c, cfg)
 	if err != nil {
@@ -207,14 +207,14 @@ func serveSSH(c net.Conn, cfg *ssh.ServerConfig) {
 	}
 	defer conn.Close()
 	go ssh.DiscardRequests(requests)
-	from, _, _ := net.SplitHostPort(c.RemoteAddr().String()) // an address of a connection has a port
+	from, _, _ := net.SplitHostPort(c.RemoteAddr().String()) // a connection's address always has a port
 	for offered := range channels {
 		ch, asked, err := offered.Accept()
 		if err != nil {
 			return
 		}
 		for r := range asked {
-			_ = r.Reply(r.Type == "exec", nil) // an error ends the range
+			_ = r.Reply(r.Type == "exec", nil) // an error ends the loop
 			if r.Type != "exec" {
 				continue
 			}

@@ -12,14 +12,14 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// TestADay runs gateways for 24 simulated hours in which servers go away and come
-// back, refuse logins, lose their internet, and the machine its uplink. Then all is
-// well: nothing is stuck and nothing has leaked, and every change said why.
+// TestADay runs gateways for 24 simulated hours. Servers fail and return, refuse
+// logins and lose their internet, and this machine loses its uplink. When all problems
+// have ended, no service is stuck, nothing has leaked, and every change has a reason.
 func TestADay(t *testing.T) {
 	runBubble(t, func(t *testing.T) {
 		const n = 24
 		b := newBench(t)
-		rnd := rand.New(rand.NewPCG(7, 8)) // guarded by b.mu where dials use it
+		rnd := rand.New(rand.NewPCG(7, 8)) // guarded by b.mu in dials
 		trouble := false                   // guarded by b.mu
 		b.dialWith(func(context.Context, connexa.Service) (*fakeTunnel, error) {
 			b.mu.Lock()
@@ -85,7 +85,7 @@ func TestADay(t *testing.T) {
 		time.Sleep(2 * failedRetryEvery)
 		for _, node := range nodes {
 			if g := b.stateOf(node); g.State != connexa.ServiceOnline {
-				// A login that was refused too often waits for a person.
+				// After too many refused logins the service waits for the admin.
 				if g.State != connexa.ServiceFailed || g.Reason.Key != "service.reason.refused" {
 					t.Errorf("node %d is stuck: %s because of %v, %s", node, g.State, g.Reason, g.Cause)
 				}
@@ -109,8 +109,7 @@ func TestADay(t *testing.T) {
 	})
 }
 
-// wantReasons holds that each change in a history says why, where it is not for the
-// better.
+// wantReasons checks that each change for the worse in a history has a reason.
 func wantReasons(t *testing.T, node int64, list []connexa.ServiceReport) {
 	t.Helper()
 	for i, g := range list {

@@ -20,16 +20,16 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// runBubble is synctest.Test on one processor: on several the race detector shares its
-// state of a bubble's timers between threads, and crashes once in a long while
-// (go.dev/issue/78156). No test that has one is parallel to another.
+// runBubble is synctest.Test on one processor. On several, the race detector shares
+// its state of a bubble's timers between threads, and rarely crashes
+// (go.dev/issue/78156). No test with a bubble runs in parallel to another.
 func runBubble(t *testing.T, f func(*testing.T)) {
 	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	synctest.Test(t, f)
 }
 
-// bench is a manager with everything around it made up, inside a bubble.
+// bench is a manager with a simulated environment, in a synctest bubble.
 type bench struct {
 	*Manager
 	t      *testing.T
@@ -39,16 +39,16 @@ type bench struct {
 
 	mu      sync.Mutex
 	wanted  map[int64]connexa.Service
-	saved   map[int64][]connexa.ServiceReport // every change, by node
+	saved   map[int64][]connexa.ServiceReport // all changes, by node
 	moved   map[int64]connexa.Traffic
 	dial    func(ctx context.Context, s connexa.Service) (*fakeTunnel, error)
 	dials   []dialled
 	dialing int
-	most    int // dials at once
+	most    int // maximum number of concurrent dials
 	online  bool
 	taken   map[netip.AddrPort]*fakeListener
-	targets bool              // whether anything beyond the tunnels answers
-	names   map[string]string // the addresses of servers with names
+	targets bool              // targets behind the tunnels answer
+	names   map[string]string // addresses of servers with names
 }
 
 type dialled struct {
@@ -56,7 +56,7 @@ type dialled struct {
 	at   time.Time
 }
 
-// newBench must be called in a bubble. run starts the manager.
+// newBench returns a bench. It must be called in a bubble, and run starts the manager.
 func newBench(t *testing.T) *bench {
 	b := &bench{t: t, wanted: map[int64]connexa.Service{}, saved: map[int64][]connexa.ServiceReport{}, moved: map[int64]connexa.Traffic{},
 		taken: map[netip.AddrPort]*fakeListener{}, online: true, targets: true, names: map[string]string{}}
@@ -75,7 +75,7 @@ func newBench(t *testing.T) *bench {
 			dial := b.dial
 			b.mu.Unlock()
 			defer func() { b.mu.Lock(); b.dialing--; b.mu.Unlock() }()
-			time.Sleep(200 * time.Millisecond) // what a session takes to come up
+			time.Sleep(200 * time.Millisecond) // duration of a session's negotiation
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -90,14 +90,14 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// at is the address of a server.
+// at returns the address of a server.
 func (b *bench) at(server string) netip.Addr {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return netip.MustParseAddr(cmp.Or(b.names[server], server))
 }
 
-// run starts the manager; the test's end stops it.
+// run starts the manager. The end of the test stops it.
 func (b *bench) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
@@ -112,7 +112,7 @@ func (b *bench) run() {
 	b.t.Cleanup(b.stop)
 }
 
-// enableService makes services wanted, one to each of so many servers.
+// enableService enables the services of nodes, each with its own server.
 func (b *bench) enableService(nodes ...int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -177,7 +177,7 @@ func (b *bench) dialsOf(node int64) (list []time.Time) {
 	return list
 }
 
-// stateOf waits until nothing moves and returns what is seen of a node.
+// stateOf waits until all goroutines are idle and returns the last report of a node.
 func (b *bench) stateOf(node int64) connexa.ServiceReport {
 	synctest.Wait()
 	b.mu.Lock()
@@ -188,7 +188,7 @@ func (b *bench) stateOf(node int64) connexa.ServiceReport {
 	return connexa.ServiceReport{}
 }
 
-// wantState fails the test when a gateway is not in a state.
+// wantState fails the test unless a gateway is in a state.
 func (b *bench) wantState(node int64, want connexa.ServiceState, reason string) connexa.ServiceReport {
 	b.t.Helper()
 	g := b.stateOf(node)
@@ -198,7 +198,8 @@ func (b *bench) wantState(node int64, want connexa.ServiceState, reason string) 
 	return g
 }
 
-// upTunnel waits for a while and fails the test when the gateway is not online then.
+// upTunnel waits and fails the test unless the gateway is online then. It returns the
+// tunnel.
 func (b *bench) upTunnel(node int64) *fakeTunnel {
 	b.t.Helper()
 	time.Sleep(time.Second)
@@ -206,7 +207,7 @@ func (b *bench) upTunnel(node int64) *fakeTunnel {
 	return b.gatewayOf(node).currentTunnel().(*fakeTunnel)
 }
 
-// historyOf is every change of a node, so far.
+// historyOf returns all changes of a node so far.
 func (b *bench) historyOf(node int64) []connexa.ServiceReport {
 	synctest.Wait()
 	b.mu.Lock()
@@ -296,8 +297,8 @@ func (l *fakeListener) Close() error {
 
 func (l *fakeListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
 
-// connectClient is a client of the proxy of a node that has asked for a destination; ok
-// is false when nobody listens.
+// connectClient connects a client to the proxy of a node and requests a destination.
+// ok is false if the port is closed.
 func (b *bench) connectClient(node int64) (c net.Conn, ok bool) {
 	b.mu.Lock()
 	l := b.taken[newService(node).Listen]
@@ -327,7 +328,7 @@ func (b *bench) connectClient(node int64) (c net.Conn, ok bool) {
 	return c, true
 }
 
-// readReply reads the proxy's answer.
+// readReply reads the proxy's reply.
 func readReply(t *testing.T, c net.Conn) byte {
 	t.Helper()
 	var b [10]byte
@@ -423,7 +424,7 @@ func (f *fakeTunnel) Close() error {
 	return nil
 }
 
-// --- what servers say
+// --- server errors
 
 func refusedBy(step pptp.Step, code string) error { return &pptp.Error{Step: step, Code: code} }
 

@@ -37,7 +37,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// memory is a store that forgets.
+// memory is a Store in memory.
 type memory struct {
 	mu      sync.Mutex
 	wanted  []connexa.Service
@@ -101,8 +101,7 @@ func (m *memory) awaitState(t testing.TB, node int64, want connexa.ServiceState)
 	}
 }
 
-// site is a fleet, and a manager whose gateways dial it. GRE stays in this
-// process.
+// site is a fleet and a manager whose gateways dial it. GRE stays in this process.
 type site struct {
 	*memory
 	manager *gateway.Manager
@@ -110,7 +109,7 @@ type site struct {
 	fleet   *lab.Fleet
 	mux     *gre.Mux
 
-	ports map[netip.AddrPort]net.Listener // opened for the gateways, so that nobody else takes them
+	ports map[netip.AddrPort]net.Listener // opened in advance, so that no other process takes them
 }
 
 func newSite(t testing.TB, cfg lab.Config, change ...func(*gateway.Config)) *site {
@@ -123,7 +122,7 @@ func newSite(t testing.TB, cfg lab.Config, change ...func(*gateway.Config)) *sit
 	return s
 }
 
-// run starts a manager and wants a gateway on every node.
+// run starts a manager with an enabled service on every node.
 func (s *site) run(t testing.TB, change ...func(*gateway.Config)) {
 	t.Helper()
 	for i, n := range s.nodes {
@@ -175,7 +174,8 @@ func (s *site) freePort(t testing.TB) netip.AddrPort {
 	return at
 }
 
-// dialProxy connects through the proxy of a node, with a SOCKS client that is not ours.
+// dialProxy connects through the proxy of a node, with the SOCKS client of another
+// project.
 func (s *site) dialProxy(t testing.TB, node int64, to string) (net.Conn, error) {
 	t.Helper()
 	d, err := proxy.SOCKS5("tcp", s.wanted[node-1].Listen.String(), &proxy.Auth{User: "exit", Password: "Blue-Kite-7"}, nil)
@@ -185,7 +185,7 @@ func (s *site) dialProxy(t testing.TB, node int64, to string) (net.Conn, error) 
 	return d.Dial("tcp", to)
 }
 
-// webClient is an HTTP client whose every connection goes through the proxy of a node.
+// webClient returns an HTTP client that uses the proxy of a node for all connections.
 func (s *site) webClient(t testing.TB, node int64, scheme string) *http.Client {
 	t.Helper()
 	at := &url.URL{Scheme: scheme, Host: s.wanted[node-1].Listen.String(), User: url.UserPassword("exit", "Blue-Kite-7")}
@@ -208,7 +208,7 @@ func getPage(t testing.TB, c *http.Client, url string) string {
 	return strings.TrimSpace(string(body))
 }
 
-// checkLeaks fails the test when goroutines of a gateway outlive it.
+// checkLeaks fails the test if goroutines of a gateway are left at its end.
 func checkLeaks(t testing.TB) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -231,15 +231,14 @@ func checkLeaks(t testing.TB) {
 	})
 }
 
-// TestTraffic reaches the network behind a tunnel, which nothing else reaches, in
-// every way that a proxy offers.
+// TestTraffic reaches the network behind a tunnel in every way that a proxy offers.
 func TestTraffic(t *testing.T) {
 	checkLeaks(t)
 	s := newSite(t, lab.Config{Nodes: 1})
 	exit := s.awaitState(t, 1, connexa.ServiceOnline).LocalIP
 	for _, scheme := range []string{"socks5", "http"} {
 		c := s.webClient(t, 1, scheme)
-		// The name exists nowhere but behind the tunnel.
+		// This name exists only behind the tunnel.
 		if got := getPage(t, c, "http://only-in-here.example/ip"); got != exit {
 			t.Errorf("%s: the far end sees %q, and we have %q", scheme, got, exit)
 		}
@@ -257,14 +256,14 @@ func TestTraffic(t *testing.T) {
 		}
 	}
 	_, counts, _ := s.manager.Live(1)
-	for range 500 { // what a client has read is counted a moment later
+	for range 500 { // data that a client has read is counted slightly later
 		if counts.Down >= 6<<20 {
 			break
 		}
 		<-time.After(10 * time.Millisecond)
 		_, counts, _ = s.manager.Live(1)
 	}
-	if counts.Down < 6<<20 || counts.Total != 3 { // two hosts, and one connection that speaks HTTP
+	if counts.Down < 6<<20 || counts.Total != 3 { // two hosts, and one connection with plain HTTP requests
 		t.Errorf("counted %+v", counts)
 	}
 }
@@ -321,8 +320,8 @@ func TestUDPThroughATunnel(t *testing.T) {
 	}
 }
 
-// TestNothingLeavesByThisMachine asks the proxy for addresses of this machine, at
-// which something listens, with the tunnel up and with the tunnel down.
+// TestNothingLeavesByThisMachine requests addresses of this machine from the proxy, on
+// a port with a listener, while the tunnel is up and while it is down.
 func TestNothingLeavesByThisMachine(t *testing.T) {
 	checkLeaks(t)
 	canary, err := net.Listen("tcp", "0.0.0.0:0")
@@ -344,7 +343,7 @@ func TestNothingLeavesByThisMachine(t *testing.T) {
 	port := canary.Addr().(*net.TCPAddr).Port
 	s := newSite(t, lab.Config{Nodes: 1})
 	s.memory.mu.Lock()
-	s.wanted[0].Private, s.wanted[0].Mail = true, true // nothing of ours is in the way but the tunnel
+	s.wanted[0].Private, s.wanted[0].Mail = true, true // with these permissions, only the tunnel keeps the traffic away
 	s.memory.mu.Unlock()
 	s.manager.Wake()
 	s.awaitState(t, 1, connexa.ServiceOnline)
@@ -372,7 +371,7 @@ func TestNothingLeavesByThisMachine(t *testing.T) {
 	s.wanted[0].Password = "wrong"
 	s.memory.mu.Unlock()
 	s.manager.Wake()
-	for s.awaitState(t, 1, connexa.ServiceReconnecting).Cause != "auth.691" { // a stale session is suspected
+	for s.awaitState(t, 1, connexa.ServiceReconnecting).Cause != "auth.691" { // the manager assumes a stale session at first
 		runtime.Gosched()
 	}
 	tryAll()
@@ -381,8 +380,8 @@ func TestNothingLeavesByThisMachine(t *testing.T) {
 	}
 }
 
-// TestNoOtherWayOut holds that these packages could not leave by the machine's own
-// network if they wanted to: they call nothing that dials or looks names up.
+// TestNoOtherWayOut checks that these packages cannot use the machine's own network:
+// they call no function that dials or resolves names.
 func TestNoOtherWayOut(t *testing.T) {
 	forbidden := map[string]bool{
 		"Dial": true, "DialTimeout": true, "DialTCP": true, "DialUDP": true, "DialIP": true, "Dialer": true, "Resolver": true, "DefaultResolver": true,
@@ -418,7 +417,7 @@ func TestNoOtherWayOut(t *testing.T) {
 	}
 }
 
-// TestServerDiesAndReturns takes the server away in the middle of a download.
+// TestServerDiesAndReturns stops the server during a download.
 func TestServerDiesAndReturns(t *testing.T) {
 	checkLeaks(t)
 	wires := gre.NewSwitch()
@@ -460,7 +459,7 @@ func TestServerDiesAndReturns(t *testing.T) {
 	}
 	s.awaitState(t, 1, connexa.ServiceReconnecting)
 	answered := make(chan string, 1)
-	go func() { answered <- getPage(t, s.webClient(t, 1, "socks5"), "http://198.51.100.7/ip") }() // waits for the tunnel
+	go func() { answered <- getPage(t, s.webClient(t, 1, "socks5"), "http://198.51.100.7/ip") }() // the request waits for the tunnel
 	_, back := serve()
 	t.Cleanup(back)
 	if got := s.awaitState(t, 1, connexa.ServiceOnline).LocalIP; got != <-answered {
@@ -468,7 +467,7 @@ func TestServerDiesAndReturns(t *testing.T) {
 	}
 }
 
-// TestMeasuredThrough asks a server that a gateway holds, through its session.
+// TestMeasuredThrough sends echo requests through the session of a running service.
 func TestMeasuredThrough(t *testing.T) {
 	s := newSite(t, lab.Config{Nodes: 1})
 	s.awaitState(t, 1, connexa.ServiceOnline)

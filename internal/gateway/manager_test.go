@@ -15,7 +15,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// timeIn runs a test in a bubble with a bench of its own.
+// timeIn runs a test with its own bench in a bubble.
 func timeIn(t *testing.T, f func(t *testing.T, b *bench)) {
 	t.Helper()
 	runBubble(t, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestStartAndStop(t *testing.T) {
 		if got := b.statesOf(1); !slices.Equal(got, []connexa.ServiceState{"starting", "online", "off"}) {
 			t.Errorf("states %v", got)
 		}
-		b.enableService(1) // once more
+		b.enableService(1) // a second time
 		b.upTunnel(1)
 	})
 }
@@ -68,7 +68,7 @@ func TestStopWhileStarting(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
 		b.enableService(1)
-		time.Sleep(100 * time.Millisecond) // in the middle of the dial
+		time.Sleep(100 * time.Millisecond) // during the dial
 		b.disableService(1)
 		if err := b.Stop(t.Context(), 1); err != nil {
 			t.Fatal(err)
@@ -80,8 +80,8 @@ func TestStopWhileStarting(t *testing.T) {
 	})
 }
 
-// TestShutdownIsNoStop holds that what was wanted comes back, and that the panel's
-// end is not written as the gateway's.
+// TestShutdownIsNoStop checks that enabled services start again in the next process,
+// and that a shutdown is not stored as their end.
 func TestShutdownIsNoStop(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -166,7 +166,7 @@ func TestBackoffAndRest(t *testing.T) {
 				t.Errorf("the wait after failure %d took %v", i+1, d)
 			}
 		}
-		// Clients are told at once, not after a wait.
+		// Clients are refused at once.
 		began := time.Now()
 		c, ok := b.connectClient(1)
 		if !ok {
@@ -188,8 +188,8 @@ func TestBackoffAndRest(t *testing.T) {
 	})
 }
 
-// TestSuccessEndsTheRow holds that only failures in a row count, and that a
-// session which ends at once is none of the successes.
+// TestSuccessEndsTheRow checks that only consecutive failures count, and that a
+// session which ends at once is not a success.
 func TestSuccessEndsTheRow(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -239,7 +239,7 @@ func TestRefusedLogin(t *testing.T) {
 	})
 }
 
-// TestStaleSession is about a server that takes our last session for alive.
+// TestStaleSession simulates a server that believes our last session is still alive.
 func TestStaleSession(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -258,7 +258,7 @@ func TestStaleSession(t *testing.T) {
 			}
 		}
 	})
-	timeIn(t, func(t *testing.T, b *bench) { // over a restart, too
+	timeIn(t, func(t *testing.T, b *bench) { // also after a restart
 		b.run()
 		b.failDials(wrongLogin())
 		b.mu.Lock()
@@ -270,7 +270,7 @@ func TestStaleSession(t *testing.T) {
 		time.Sleep(time.Second)
 		b.wantState(1, connexa.ServiceReconnecting, "service.reason.stale")
 	})
-	timeIn(t, func(t *testing.T, b *bench) { // but not for ever
+	timeIn(t, func(t *testing.T, b *bench) { // only for a limited time
 		b.run()
 		b.failDials(wrongLogin())
 		b.mu.Lock()
@@ -309,7 +309,8 @@ func TestGREThatThisMachineLacks(t *testing.T) {
 	})
 }
 
-// TestUplinkReturns holds that all gateways come back at once, within the limit.
+// TestUplinkReturns checks that all gateways come back when the uplink does, within
+// the limit of concurrent dials.
 func TestUplinkReturns(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -332,7 +333,7 @@ func TestUplinkReturns(t *testing.T) {
 		}
 		time.Sleep(6 * time.Hour)
 		for _, n := range nodes {
-			// One failure is the lost session.
+			// The lost session counts as one failure.
 			if g := b.stateOf(n); g.State != connexa.ServiceReconnecting || g.Failures != 1 {
 				t.Fatalf("seen %+v", g)
 			}
@@ -400,7 +401,8 @@ func TestOneSessionToAServer(t *testing.T) {
 	})
 }
 
-// TestNamesOfOneServer holds that a server is one, whatever it is called.
+// TestNamesOfOneServer checks that names and addresses of the same server share its
+// lock.
 func TestNamesOfOneServer(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		b.names["vpn.test"] = newService(1).Address
@@ -429,7 +431,7 @@ func TestNamesOfOneServer(t *testing.T) {
 		b.disableService(1)
 		b.upTunnel(2)
 
-		// Whoever comes by the address meets the one who came by the name.
+		// The service with the address finds the lock of the service with the name.
 		dials := len(b.dialsOf(1))
 		b.enableService(1)
 		time.Sleep(time.Minute)
@@ -441,7 +443,7 @@ func TestNamesOfOneServer(t *testing.T) {
 			t.Errorf("a probe by the address: %v, by %d", ok, by)
 		}
 
-		// A name that moves away lets go of the address.
+		// A name that resolves to another address releases the lock of the old one.
 		b.mu.Lock()
 		b.names["vpn.test"] = "192.0.2.77"
 		b.mu.Unlock()
@@ -452,7 +454,7 @@ func TestNamesOfOneServer(t *testing.T) {
 	})
 }
 
-// TestStartWaitsForATest holds that a start waits for a probe that has the server,
+// TestStartWaitsForATest checks that a start waits for a probe of the same server,
 // also by another name, and says so.
 func TestStartWaitsForATest(t *testing.T) {
 	for _, name := range []string{newService(1).Address, "vpn.test"} {
@@ -469,7 +471,7 @@ func TestStartWaitsForATest(t *testing.T) {
 			b.wanted[1] = s
 			b.mu.Unlock()
 			b.Wake()
-			time.Sleep(20 * time.Second) // of the bubble's, as all here
+			time.Sleep(20 * time.Second) // in the bubble's time
 			b.wantState(1, connexa.ServiceStarting, "service.reason.test")
 			if n := len(b.dialsOf(1)); n != 0 {
 				t.Errorf("%s: %d dials", name, n)
@@ -525,7 +527,7 @@ func TestNoInternet(t *testing.T) {
 		b.targets = false
 		b.mu.Unlock()
 		time.Sleep(time.Hour)
-		b.wantState(1, connexa.ServiceOnline, "") // nobody wants anything
+		b.wantState(1, connexa.ServiceOnline, "") // no client is connected
 		c, _ := b.connectClient(1)
 		if r := readReply(t, c); r != 0 {
 			t.Fatalf("reply %d", r)
@@ -541,8 +543,8 @@ func TestNoInternet(t *testing.T) {
 	})
 }
 
-// TestPacketsProveInternet is about a tunnel whose targets do not answer, though
-// something else does.
+// TestPacketsProveInternet uses a tunnel whose targets do not answer while other
+// traffic arrives.
 func TestPacketsProveInternet(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -563,8 +565,8 @@ func TestPacketsProveInternet(t *testing.T) {
 	})
 }
 
-// TestManyLoseItTogether holds that none is cut when the fault is more likely
-// ours.
+// TestManyLoseItTogether checks that no tunnel is closed when several lose the
+// internet at once, because that is more likely a local problem.
 func TestManyLoseItTogether(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -650,7 +652,7 @@ func TestRulesOfAService(t *testing.T) {
 	})
 }
 
-// TestNotices holds that a failure is told once, and that it is over.
+// TestNotices checks that a failure and its end are reported once each.
 func TestNotices(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		var mu sync.Mutex
@@ -693,7 +695,7 @@ func TestNotices(t *testing.T) {
 			t.Errorf("told %v", got)
 		}
 
-		// One that an earlier process saw fail is told of when it is back.
+		// A recovery is also reported for a failure in an earlier process.
 		back := newService(3)
 		back.Down = true
 		b.mu.Lock()

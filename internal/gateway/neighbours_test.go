@@ -15,9 +15,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/lab"
 )
 
-// TestBadClientsDisturbNobody lets clients at one proxy do what they should not, a
-// wrong password, garbage, thousands of connections, a download that nobody reads,
-// while others download through it and through the proxy beside it.
+// TestBadClientsDisturbNobody runs misbehaving clients at one proxy: wrong passwords,
+// garbage, thousands of connections and a download that is not read. Meanwhile others
+// download through the same proxy and through another one.
 func TestBadClientsDisturbNobody(t *testing.T) {
 	s := newSite(t, lab.Config{Nodes: 2})
 	s.awaitState(t, 1, connexa.ServiceOnline)
@@ -25,10 +25,10 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 	const size = 1 << 20
 	want := getPage(t, s.webClient(t, 2, "socks5"), fmt.Sprintf("http://198.51.100.7/sha256/%d", size))
 	at := s.wanted[0].Listen.String()
-	d := net.Dialer{Timeout: 10 * time.Second} // from the address of the others, as behind one router
+	d := net.Dialer{Timeout: 10 * time.Second} // uses the same source address as the other clients
 	open := func() (net.Conn, error) { return d.DialContext(t.Context(), "tcp", at) }
 
-	// A client that takes nothing of what it asked for.
+	// This client does not read the data that it has requested.
 	stalls, err := s.dialProxy(t, 1, farWeb)
 	if err != nil {
 		t.Fatal(err)
@@ -59,15 +59,15 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 				return
 			}
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(3 * time.Second)) // fails only where the write will
+			_ = c.SetDeadline(time.Now().Add(3 * time.Second)) // an error would also fail the write
 			_, _ = io.WriteString(c, text)
-			_, _ = io.Copy(io.Discard, c) // until the proxy hangs up, or late
+			_, _ = io.Copy(io.Discard, c) // until the proxy closes the connection or the deadline
 		}
 	}
 	annoy(send("\x05\x01\x02\x01\x04exit\x05wrong"))
 	annoy(send("\x16\x03\x01\x02\x00\x01\xfc\x03\x03"))
 	annoy(send("\x05\x01\x02\x07\x07"))
-	// 10,000 connections that say nothing, 300 of them at any time.
+	// This opens 10,000 silent connections, at most 300 at a time.
 	crowd := make(chan struct{})
 	go func() {
 		defer close(crowd)
@@ -93,7 +93,7 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 				for more := true; more; {
 					select {
 					case <-crowd:
-						more = false // and once more
+						more = false // one more round
 					default:
 					}
 					if err := downloadedBytes(c, size, want); err != nil {
@@ -113,7 +113,7 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 	}
 }
 
-// downloadedBytes fetches size bytes and compares their sum.
+// downloadedBytes fetches size bytes and compares their hash.
 func downloadedBytes(c *http.Client, size int64, want string) error {
 	res, err := c.Get(fmt.Sprintf("http://198.51.100.7/bytes/%d", size))
 	if err != nil {

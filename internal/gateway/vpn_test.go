@@ -12,8 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/openvpn"
 )
 
-// TestAnExitThatLacksSomething: the proxy of the gateway does not notice, the reason
-// is told once, and switched off it is off.
+// TestAnExitThatLacksSomething checks that a missing requirement of an exit does not
+// affect the proxy, is reported once, and that the exit can be switched off.
 func TestAnExitThatLacksSomething(t *testing.T) {
 	changed := make(chan struct{}, 100)
 	s := newSite(t, lab.Config{Nodes: 1, Seed: 4}, func(cfg *gateway.Config) {
