@@ -69,6 +69,12 @@ func (m *memory) ResetClientUsage(_ context.Context, ids []int64, at time.Time) 
 }
 
 // changeClient changes a client as an admin does.
+func (m *memory) setFails(fails bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fails = fails
+}
+
 func (m *memory) changeClient(id int64, change func(*connexa.ClientLogin)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -227,70 +233,103 @@ func TestQuotaIsJudgedLive(t *testing.T) {
 	}
 }
 
-// TestRunKeepsTheView checks that Run finds spent quotas and expiries, saves and resets
-// counters, loses nothing if the store fails, and saves the rest at its end.
-func TestRunKeepsTheView(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var cuts atomic.Int64
-		d, m := newDirectory(t, Config{OnRevoked: func() { cuts.Add(1) }})
-		ctx, cancel := context.WithCancel(t.Context())
-		ran := make(chan error, 1)
-		go func() { ran <- d.Run(ctx) }()
-		defer cancel()
-		g, err := d.Login(7, "ann", "Blue-Kite-7", here)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g.Meter().Add(3, 4)
-		time.Sleep(6 * time.Second)
-		if u := m.clientOf(1); u.Up != 3 || u.Down != 4 || u.SeenFrom != here.String() || u.SeenAt.IsZero() {
-			t.Errorf("written %+v", u)
-		}
-		m.mu.Lock()
-		m.fails = true
-		m.mu.Unlock()
-		g.Meter().Add(1, 1)
-		time.Sleep(11 * time.Second)
-		m.mu.Lock()
-		m.fails = false
-		m.mu.Unlock()
-		time.Sleep(6 * time.Second)
-		if u := m.clientOf(1); u.Up != 4 || u.Down != 5 {
-			t.Errorf("after a failure %d and %d are written", u.Up, u.Down)
-		}
+// TestRunSavesCountersAndRevokes checks that Run finds spent quotas and expiries, saves and
+// resets counters, loses nothing if the store fails, and saves the rest at its end.
+func TestRunSavesCountersAndRevokes(t *testing.T) {
+	for name, test := range map[string]func(t *testing.T, r *runTest){
+		"counters survive a failure of the store": func(t *testing.T, r *runTest) {
+			r.store.setFails(true)
+			r.grant.Meter().Add(1, 1)
+			time.Sleep(11 * time.Second)
+			r.store.setFails(false)
+			time.Sleep(6 * time.Second)
+			if u := r.store.clientOf(1); u.Up != 4 || u.Down != 5 {
+				t.Errorf("got %d and %d saved, want 4 and 5", u.Up, u.Down)
+			}
+		},
+		"a spent quota revokes until the next day": func(t *testing.T, r *runTest) {
+			r.change(func(u *connexa.ClientLogin) { u.Quota = 20 })
+			r.grant.Meter().Add(0, 13)
+			time.Sleep(2 * time.Second)
+			r.checkRevoked(t, connexa.ClientOverQuota)
+			r.change(func(u *connexa.ClientLogin) { u.Period = connexa.QuotaDaily })
+			time.Sleep(25 * time.Hour)
+			synctest.Wait()
+			if l, _ := r.Live(1); r.grant.Revalidate() != nil || l.Up+l.Down != 0 {
+				t.Errorf("got %+v, %v the next day; want no traffic and a valid grant", l, r.grant.Revalidate())
+			}
+		},
+		"an expiry revokes": func(t *testing.T, r *runTest) {
+			r.change(func(u *connexa.ClientLogin) { u.Expires = time.Now().Add(30 * time.Hour) })
+			time.Sleep(29 * time.Hour)
+			synctest.Wait()
+			if err := r.grant.Revalidate(); err != nil {
+				t.Errorf("got %v an hour before, want nil", err)
+			}
+			r.cuts.Store(0)
+			time.Sleep(2 * time.Hour)
+			r.checkRevoked(t, connexa.ClientExpired)
+		},
+		"the end saves the rest": func(t *testing.T, r *runTest) {
+			r.grant.Meter().Add(1, 2)
+			r.stop()
+			if err := <-r.ran; err != nil {
+				t.Errorf("got %v from Run, want nil", err)
+			}
+			if u := r.store.clientOf(1); u.Up != 4 || u.Down != 6 {
+				t.Errorf("got %d and %d saved, want 4 and 6", u.Up, u.Down)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, startRunTest(t)) })
+		})
+	}
+}
 
-		m.changeClient(1, func(u *connexa.ClientLogin) { u.Quota = 20 })
-		d.Wake()
-		synctest.Wait()
-		cuts.Store(0)
-		g.Meter().Add(0, 11)
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if cuts.Load() == 0 || reasonOf(t, g.Revalidate()) != connexa.ClientOverQuota {
-			t.Error("nobody was told that a quota is spent")
-		}
-		m.changeClient(1, func(u *connexa.ClientLogin) { u.Period, u.Expires = connexa.QuotaDaily, time.Now().Add(30*time.Hour) })
-		d.Wake()
-		time.Sleep(25 * time.Hour)
-		synctest.Wait()
-		if l, _ := d.Live(1); g.Revalidate() != nil || l.Up+l.Down != 0 {
-			t.Errorf("the next day: %+v", l)
-		}
-		cuts.Store(0)
-		time.Sleep(6 * time.Hour)
-		synctest.Wait()
-		if cuts.Load() == 0 || reasonOf(t, g.Revalidate()) != connexa.ClientExpired {
-			t.Error("nobody was told that the time is over")
-		}
-		g.Meter().Add(1, 2)
-		cancel()
-		if err := <-ran; err != nil {
-			t.Error(err)
-		}
-		if u := m.clientOf(1); u.Up != 1 || u.Down != 2 {
-			t.Errorf("the end wrote %d and %d", u.Up, u.Down)
-		}
-	})
+// runTest is a directory that runs, with a client that has moved 3 and 4 bytes.
+type runTest struct {
+	*Directory
+	store *memory
+	grant *Grant
+	cuts  *atomic.Int64
+	stop  context.CancelFunc
+	ran   chan error
+}
+
+func startRunTest(t *testing.T) *runTest {
+	cuts := new(atomic.Int64)
+	d, m := newDirectory(t, Config{OnRevoked: func() { cuts.Add(1) }})
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	r := &runTest{Directory: d, store: m, cuts: cuts, stop: cancel, ran: make(chan error, 1)}
+	go func() { r.ran <- d.Run(ctx) }()
+	var err error
+	if r.grant, err = d.Login(7, "ann", "Blue-Kite-7", here); err != nil {
+		t.Fatal(err)
+	}
+	r.grant.Meter().Add(3, 4)
+	time.Sleep(6 * time.Second)
+	if u := m.clientOf(1); u.Up != 3 || u.Down != 4 || u.SeenFrom != here.String() || u.SeenAt.IsZero() {
+		t.Errorf("got %+v saved, want 3 and 4 bytes from %s", u, here)
+	}
+	return r
+}
+
+// change changes the client and resets cuts.
+func (r *runTest) change(change func(*connexa.ClientLogin)) {
+	r.store.changeClient(1, change)
+	r.Wake()
+	synctest.Wait()
+	r.cuts.Store(0)
+}
+
+func (r *runTest) checkRevoked(t *testing.T, want connexa.ClientRefusal) {
+	t.Helper()
+	synctest.Wait()
+	if got := reasonOf(t, r.grant.Revalidate()); r.cuts.Load() == 0 || got != want {
+		t.Errorf("got %q and %d calls of OnRevoked, want %q and at least one", got, r.cuts.Load(), want)
+	}
 }
 
 // TestManyAtOnce is for the race detector.

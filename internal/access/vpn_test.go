@@ -158,7 +158,53 @@ func TestVPNAuthorizerClientReconnects(t *testing.T) {
 func TestSecretsOfOpenVPNAreSealed(t *testing.T) {
 	dir := t.TempDir()
 	_, store, profiles := newTestAuthorizer(t, dir)
-	i := gateway.Issuer{Now: time.Now}
+	_, key, err := store.Authority(t.Context(), func() (string, connexa.Secret, error) { return "", "", errors.New("there is one") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := addTestVPN(t, store)
+	const token = "6FHPKYS2VB6MGUWPT57ZVX4LRN"
+	phone := profiles["phone"]
+	if err := store.AddProfileLink(t.Context(), connexa.ProfileLink{ProfileID: phone.ID, NodeID: server.NodeID, ExpiresAt: time.Now().Add(time.Hour)}, token); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("a stored key is returned", func(t *testing.T) {
+		if got, err := store.ProfileKey(t.Context(), phone.ID); err != nil || got.Key != phone.Key || got.Cert != phone.Cert {
+			t.Errorf("got %+v, %v; want the key and the certificate of the profile", got.Profile, err)
+		}
+	})
+	t.Run("no file holds a secret", func(t *testing.T) {
+		if !strings.Contains(server.Key.Reveal(), "PRIVATE KEY") || !strings.Contains(server.TLSCrypt.Reveal(), "Static key") {
+			t.Error("the keys lack the headers that this test searches for, want them")
+		}
+		secrets := []string{token, "PRIVATE KEY", "Static key"}
+		for _, s := range []connexa.Secret{key, server.Key, server.TLSCrypt, phone.Key} {
+			secrets = append(secrets, strings.Split(s.Reveal(), "\n")[1]) // a line of the key itself
+		}
+		checkFilesLack(t, dir, secrets)
+	})
+	t.Run("revoking deletes the key and the link", func(t *testing.T) {
+		if err := store.RevokeProfile(t.Context(), phone.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.ProfileKey(t.Context(), phone.ID); connexa.CodeOf(err) != connexa.Conflict {
+			t.Errorf("key: got %v, want %v", err, connexa.Conflict)
+		}
+		if _, err := store.ProfileLink(t.Context(), token); connexa.CodeOf(err) != connexa.NotFound {
+			t.Errorf("link: got %v, want %v", err, connexa.NotFound)
+		}
+	})
+}
+
+// testVPN is the identity of an OpenVPN server and its node.
+type testVPN struct {
+	connexa.VPNIdentity
+	NodeID int64
+}
+
+// addTestVPN adds a node and starts an OpenVPN server of it.
+func addTestVPN(t *testing.T, store *db.DB) (vpn testVPN) {
+	t.Helper()
 	cert, key, err := store.Authority(t.Context(), func() (string, connexa.Secret, error) { return "", "", errors.New("there is one") })
 	if err != nil {
 		t.Fatal(err)
@@ -167,55 +213,35 @@ func TestSecretsOfOpenVPNAreSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := store.AddNode(t.Context(), node, password, "")
-	if err != nil {
+	if vpn.NodeID, err = store.AddNode(t.Context(), node, password, ""); err != nil {
 		t.Fatal(err)
 	}
-	var server connexa.VPNIdentity
-	if _, err := store.WantVPNs(t.Context(), connexa.Selection{IDs: []int64{id}}, func(n int64) (v connexa.VPNIdentity, err error) {
-		server, err = i.Server(cert, key, n)
-		return server, err
+	issuer := gateway.Issuer{Now: time.Now}
+	if _, err := store.WantVPNs(t.Context(), connexa.Selection{IDs: []int64{vpn.NodeID}}, func(n int64) (v connexa.VPNIdentity, err error) {
+		vpn.VPNIdentity, err = issuer.Server(cert, key, n)
+		return vpn.VPNIdentity, err
 	}, ""); err != nil {
 		t.Fatal(err)
 	}
-	const token = "6FHPKYS2VB6MGUWPT57ZVX4LRN"
-	phone := profiles["phone"]
-	if err := store.AddProfileLink(t.Context(), connexa.ProfileLink{ProfileID: phone.ID, NodeID: id, ExpiresAt: time.Now().Add(time.Hour)}, token); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := store.ProfileKey(t.Context(), phone.ID); err != nil || got.Key != phone.Key || got.Cert != phone.Cert {
-		t.Errorf("%+v, %v", got.Profile, err)
-	}
-	secrets := []string{token, "PRIVATE KEY", "Static key"}
-	for _, s := range []connexa.Secret{key, server.Key, server.TLSCrypt, phone.Key} {
-		secrets = append(secrets, strings.Split(s.Reveal(), "\n")[1]) // a line of the key itself
-	}
+	return vpn
+}
+
+// checkFilesLack checks that no file in dir holds one of the words.
+func checkFilesLack(t *testing.T, dir string, words []string) {
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
+		t.Fatalf("got files %v, %v; want some", files, err)
 	}
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range secrets {
-			if strings.Contains(string(text), s) {
-				t.Errorf("%s holds %q", filepath.Base(f), s)
+		for _, w := range words {
+			if strings.Contains(string(text), w) {
+				t.Errorf("%s holds %q, want no secret", filepath.Base(f), w)
 			}
 		}
-	}
-	if !strings.Contains(server.Key.Reveal(), "PRIVATE KEY") || !strings.Contains(server.TLSCrypt.Reveal(), "Static key") {
-		t.Error("the test looks for nothing")
-	}
-	// Revoking deletes the key and the link.
-	if err := store.RevokeProfile(t.Context(), phone.ID); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.ProfileKey(t.Context(), phone.ID); connexa.CodeOf(err) != connexa.Conflict {
-		t.Errorf("a key of a profile that was revoked: %v", err)
-	}
-	if _, err := store.ProfileLink(t.Context(), token); connexa.CodeOf(err) != connexa.NotFound {
-		t.Errorf("a link to a profile that was revoked: %v", err)
 	}
 }

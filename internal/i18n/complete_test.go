@@ -131,71 +131,56 @@ func TestNoKeyIsLeftOver(t *testing.T) {
 	}
 }
 
-// TestKeysPutTogether checks that all keys exist that the sources build from a prefix
-// and a value.
-func TestKeysPutTogether(t *testing.T) {
-	keys := columnKeys()
-	for _, s := range connexa.Statuses() {
-		keys = append(keys, "status."+string(s))
-	}
-	for _, m := range connexa.Results() {
-		keys = append(keys, "mark."+string(m))
-	}
-	for _, r := range connexa.ClientRefusals() {
-		keys = append(keys, r.Text().Key)
-	}
-	for _, s := range []string{"active", string(connexa.ClientDisabled), string(connexa.ClientExpired), string(connexa.ClientOverQuota)} {
-		keys = append(keys, "clients.state."+s)
-	}
-	for _, q := range []string{"once", string(connexa.QuotaDaily), string(connexa.QuotaWeekly), string(connexa.QuotaMonthly)} {
-		keys = append(keys, "clients.period."+q)
-	}
-	for _, act := range []string{"delete", "reset", "password"} {
-		keys = append(keys, "clients."+act, "clients.ask."+act+".title", "clients.ask."+act+".text")
-	}
-	for _, s := range append(connexa.Steps(), connexa.NoStep) {
-		keys = append(keys, "step."+string(s))
-	}
-	for _, s := range connexa.Steps() {
-		keys = append(keys, "step."+string(s)+".fail", "step."+string(s)+".fail.more", "step."+string(s)+".fail.try")
-	}
-	for _, k := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed} {
-		keys = append(keys, "kind."+string(k))
-	}
-	for _, k := range []connexa.EndpointKind{connexa.EndpointOwn, connexa.EndpointLibreSpeed, connexa.EndpointCloudflare, connexa.EndpointURLs} {
-		keys = append(keys, "speed.kind."+string(k), "speed.kind."+string(k)+".more")
-	}
-	for _, c := range []connexa.Confidence{connexa.ConfidenceHigh, connexa.ConfidenceMedium, connexa.ConfidenceLow} {
-		keys = append(keys, "speed.confidence."+string(c))
-	}
-	for _, m := range []connexa.SpeedMode{connexa.SpeedQuick, connexa.SpeedFull} {
-		keys = append(keys, "speed.mode."+string(m))
-	}
-	for _, k := range []connexa.RunKind{connexa.RunSpeed, connexa.RunPingSpeed} {
-		keys = append(keys, "speed.ask."+string(k))
-	}
-	for _, s := range connexa.ServiceStates() {
-		keys = append(keys, "service.state."+string(s))
-	}
-	for _, k := range connexa.NoticeSwitches() {
-		keys = append(keys, "channel.kind."+string(k))
-	}
-	for _, s := range []string{connexa.ServiceMail, connexa.ServiceWebhook, connexa.ServiceOther} {
-		keys = append(keys, "channel.service."+s)
-	}
-	for _, s := range connexa.VPNStates() {
-		keys = append(keys, "vpn.state."+string(s))
-	}
-	for _, code := range []string{"openvpn", "old", "setpriv", "device", "breach", "account", "node", "raw"} { // of package openvpn
-		keys = append(keys, "vpn.lack."+code)
-	}
-	for _, k := range keys {
+// TestComposedKeysExist checks the keys that the sources build from a prefix and
+// a value.
+func TestComposedKeysExist(t *testing.T) {
+	for _, k := range slices.Concat(columnKeys(), composedKeys()) {
 		for _, l := range Langs() {
 			if _, ok := catalogue()[l][k]; !ok {
-				t.Errorf("%s lacks %s", l, k)
+				t.Errorf("%s has no text for %s, want one", l, k)
 			}
 		}
 	}
+}
+
+func composedKeys() (keys []string) {
+	for _, r := range connexa.ClientRefusals() {
+		keys = append(keys, r.Text().Key)
+	}
+	return slices.Concat(keys,
+		joinKeys("status.", connexa.Statuses()),
+		joinKeys("mark.", connexa.Results()),
+		joinKeys("clients.state.", []string{"active", string(connexa.ClientDisabled), string(connexa.ClientExpired), string(connexa.ClientOverQuota)}),
+		joinKeys("clients.period.", []string{"once", string(connexa.QuotaDaily), string(connexa.QuotaWeekly), string(connexa.QuotaMonthly)}),
+		joinKeys("clients.", []string{"delete", "reset", "password"}),
+		joinKeys("clients.ask.", []string{"delete", "reset", "password"}, ".title", ".text"),
+		joinKeys("step.", append(connexa.Steps(), connexa.NoStep)),
+		joinKeys("step.", connexa.Steps(), ".fail", ".fail.more", ".fail.try"),
+		joinKeys("kind.", []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}),
+		joinKeys("speed.kind.", []connexa.EndpointKind{connexa.EndpointOwn, connexa.EndpointLibreSpeed, connexa.EndpointCloudflare, connexa.EndpointURLs}, "", ".more"),
+		joinKeys("speed.confidence.", []connexa.Confidence{connexa.ConfidenceHigh, connexa.ConfidenceMedium, connexa.ConfidenceLow}),
+		joinKeys("speed.mode.", []connexa.SpeedMode{connexa.SpeedQuick, connexa.SpeedFull}),
+		joinKeys("speed.ask.", []connexa.RunKind{connexa.RunSpeed, connexa.RunPingSpeed}),
+		joinKeys("service.state.", connexa.ServiceStates()),
+		joinKeys("channel.kind.", connexa.NoticeSwitches()),
+		joinKeys("channel.service.", []string{connexa.ServiceMail, connexa.ServiceWebhook, connexa.ServiceOther}),
+		joinKeys("vpn.state.", connexa.VPNStates()),
+		joinKeys("vpn.lack.", []string{"openvpn", "old", "setpriv", "device", "breach", "account", "node", "raw"}), // of package openvpn
+	)
+}
+
+// joinKeys returns prefix + value + suffix for every value and suffix. Without
+// suffixes it returns prefix + value.
+func joinKeys[V ~string](prefix string, values []V, suffixes ...string) (keys []string) {
+	if len(suffixes) == 0 {
+		suffixes = []string{""}
+	}
+	for _, v := range values {
+		for _, s := range suffixes {
+			keys = append(keys, prefix+string(v)+s)
+		}
+	}
+	return keys
 }
 
 // TestCausesAreWhole checks that each cause has a sentence, an explanation and advice.

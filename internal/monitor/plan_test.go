@@ -52,85 +52,103 @@ func drawFact(t *rapid.T, kind connexa.Kind) connexa.Fact {
 	return rapid.SampledFrom([]connexa.Fact{connexa.LoggedIn, connexa.NoAnswer, connexa.NoTunnel, connexa.LoginRefused, connexa.NoFact}).Draw(t, "login")
 }
 
-// TestPlanKeepsSchedule simulates months of a node with arbitrary results. It checks
-// that fine nodes are not probed more often than configured, that failed ones are
-// probed again within six hours, that refused logins are retried at most three times
-// and a day apart, and that no node drops out of the schedule.
+// TestPlanKeepsSchedule plans probes of a node with any results for months and
+// checks what the schedule promises: fine nodes are not probed more often than the
+// settings say, failed ones again within six hours, refused logins at most three
+// times and a day apart, and no node that is monitored is forgotten.
 func TestPlanKeepsSchedule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := anySettings(t)
-		n := fakeNode{watch: connexa.Monitored{NodeID: 1, DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: testStart}}
+		s := scheduleTest{settings: anySettings(t), fineSince: testStart}
+		s.node.watch = connexa.Monitored{NodeID: 1, DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: testStart}
 		now := testStart
-		var lastPing, lastLook time.Time // of a node that is fine, since it became fine
-		var lastTry time.Time
-		tries, fineSince := 0, testStart
 		for range 120 {
-			if n.watch.DueAt.IsZero() {
-				if n.watch.Status != connexa.LoginFailed || tries < connexa.MaxRefusals {
-					t.Fatalf("nothing is planned for %+v after %d tries", n.watch, tries)
+			if s.node.watch.DueAt.IsZero() {
+				if s.node.watch.Status != connexa.LoginFailed || s.tries < connexa.MaxRefusals {
+					t.Fatalf("got no plan for %+v after %d tries, want one", s.node.watch, s.tries)
 				}
 				return // an admin has to act
 			}
-			// The probe may be late, but never early.
-			now = laterOf(now, n.watch.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
-			before := n.watch
-			look, next := Plan(s, n.watch, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
-			if !next.DueAt.IsZero() && !next.DueAt.After(now) && look == "" {
-				t.Fatalf("%+v is thought about for ever: %+v at %s", before, next, now)
-			}
-			fine := before.Status.Validated()
-			if !fine {
-				lastPing, lastLook = time.Time{}, time.Time{}
-				if before.Status != connexa.LoginFailed && next.DueAt.Sub(now) > maxRetryDelay {
-					t.Fatalf("%+v rests for %s", before, next.DueAt.Sub(now))
-				}
-			}
-			if before.Status != connexa.LoginFailed {
-				tries, lastTry = 0, time.Time{}
-			}
-			n.watch = next
+			// Its turn may come late, never early.
+			now = laterOf(now, s.node.watch.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
+			before := s.node.watch
+			look := s.plan(t, now)
 			if look == "" {
 				continue
 			}
-			switch {
-			case fine && look == connexa.Ping:
-				if s.PingMinutes == 0 {
-					t.Fatal("pinged though nobody asked for pings")
-				}
-				if !lastLook.IsZero() && now.Sub(lastLook) < s.PingInterval() {
-					t.Fatalf("pinged %s after a look, every %s was asked for", now.Sub(lastLook), s.PingInterval())
-				}
-				lastPing, lastLook = now, now
-			case fine:
-				if s.LoginHours == 0 {
-					t.Fatal("logged in though nobody asked for logins")
-				}
-				lastLook = now
-			case before.Status == connexa.LoginFailed:
-				if tries++; look != connexa.Login || tries > connexa.MaxRefusals {
-					t.Fatalf("try %d of a refused login is a %s", tries, look)
-				}
-				if !lastTry.IsZero() && now.Sub(lastTry) < refusedRetryDelay {
-					t.Fatalf("a refused login is tried again after %s", now.Sub(lastTry))
-				}
-				lastTry = now
-			case look == connexa.Login && before.Status != connexa.PingOK && !before.Earned:
-				t.Fatalf("a login that no answer has earned: %+v", before)
-			}
-			if fine && s.PingMinutes > 0 && !lastPing.IsZero() && n.watch.DueAt.Sub(now) > s.PingInterval()+s.PingInterval()/10 {
-				t.Fatalf("a fine node is left alone for %s, every %s was asked for", n.watch.DueAt.Sub(now), s.PingInterval())
-			}
-			f := drawFact(t, look)
-			was := n.watch.Status.Validated()
-			n.applyFact(t, look, f, now)
-			if !was && n.watch.Status.Validated() {
-				fineSince = now
+			s.checkLook(t, before, look, now)
+			was := s.node.watch.Status.Validated()
+			s.node.applyFact(t, look, drawFact(t, look), now)
+			if !was && s.node.watch.Status.Validated() {
+				s.fineSince = now
 			}
 		}
-		if now.Before(fineSince) {
-			t.Fatal("time goes back")
+		if now.Before(s.fineSince) {
+			t.Fatalf("got %s after %s, want increasing times", now, s.fineSince)
 		}
 	})
+}
+
+type scheduleTest struct {
+	settings           connexa.MonitorSettings
+	node               fakeNode
+	lastPing, lastLook time.Time // of a fine node, since it is fine
+	lastTry            time.Time
+	tries              int
+	fineSince          time.Time
+}
+
+// plan replaces the plan of the node and returns the kind of the probe to do now,
+// if any.
+func (s *scheduleTest) plan(t *rapid.T, now time.Time) connexa.Kind {
+	before := s.node.watch
+	look, next := Plan(s.settings, before, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
+	if !next.DueAt.IsZero() && !next.DueAt.After(now) && look == "" {
+		t.Fatalf("%+v: got %+v at %s, want a probe or a later time", before, next, now)
+	}
+	if !before.Status.Validated() {
+		s.lastPing, s.lastLook = time.Time{}, time.Time{}
+		if before.Status != connexa.LoginFailed && next.DueAt.Sub(now) > maxRetryDelay {
+			t.Fatalf("%+v: got a retry after %s, want one within %s", before, next.DueAt.Sub(now), maxRetryDelay)
+		}
+	}
+	if before.Status != connexa.LoginFailed {
+		s.tries, s.lastTry = 0, time.Time{}
+	}
+	s.node.watch = next
+	return look
+}
+
+// checkLook checks that a probe of the kind was allowed now.
+func (s *scheduleTest) checkLook(t *rapid.T, before connexa.Monitored, look connexa.Kind, now time.Time) {
+	fine, interval := before.Status.Validated(), s.settings.PingInterval()
+	switch {
+	case fine && look == connexa.Ping:
+		if s.settings.PingMinutes == 0 {
+			t.Fatal("got a ping, want none as pings are off")
+		}
+		if !s.lastLook.IsZero() && now.Sub(s.lastLook) < interval {
+			t.Fatalf("got a ping %s after a probe, want at least %s", now.Sub(s.lastLook), interval)
+		}
+		s.lastPing, s.lastLook = now, now
+	case fine:
+		if s.settings.LoginHours == 0 {
+			t.Fatal("got a login, want none as logins are off")
+		}
+		s.lastLook = now
+	case before.Status == connexa.LoginFailed:
+		if s.tries++; look != connexa.Login || s.tries > connexa.MaxRefusals {
+			t.Fatalf("got a %s as try %d of a refused login, want at most %d logins", look, s.tries, connexa.MaxRefusals)
+		}
+		if !s.lastTry.IsZero() && now.Sub(s.lastTry) < refusedRetryDelay {
+			t.Fatalf("got a refused login again after %s, want at least %s", now.Sub(s.lastTry), refusedRetryDelay)
+		}
+		s.lastTry = now
+	case look == connexa.Login && before.Status != connexa.PingOK && !before.Earned:
+		t.Fatalf("%+v: got a login, want one only after an answer", before)
+	}
+	if rest := s.node.watch.DueAt.Sub(now); fine && s.settings.PingMinutes > 0 && !s.lastPing.IsZero() && rest > interval+interval/10 {
+		t.Fatalf("got the next probe of a fine node in %s, want it in %s", rest, interval)
+	}
 }
 
 func laterOf(a, b time.Time) time.Time {
