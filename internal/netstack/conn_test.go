@@ -33,26 +33,46 @@ func isConnected(t *testing.T) (here, there net.Conn) {
 	return here, there
 }
 
-// TestErrorsAreThoseOfPackageNet checks that the errors that callers branch on are
-// those of the kernel's connections.
-func TestErrorsAreThoseOfPackageNet(t *testing.T) {
-	past := time.Unix(1, 0)
-	udp := func(t *testing.T) net.PacketConn {
-		a, _ := twoStacks(t, nil)
-		c, err := a.ListenUDP(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		return c
+// errorTest is an operation and the error that callers branch on, which is the one
+// of the kernel's own connections in package net.
+type errorTest struct {
+	want error
+	do   func(t *testing.T) error
+}
+
+func checkErrors(t *testing.T, tests map[string]errorTest) {
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := tt.do(t)
+			if !errors.Is(err, tt.want) {
+				t.Fatalf("got %v (%T), want %v", err, err, tt.want)
+			}
+			var netErr net.Error
+			isTimeout, want := errors.As(err, &netErr) && netErr.Timeout(), tt.want == os.ErrDeadlineExceeded
+			if isTimeout != want {
+				t.Errorf("%v: got Timeout %v, want %v", err, isTimeout, want)
+			}
+		})
 	}
-	for name, tt := range map[string]struct {
-		want error
-		do   func(t *testing.T) error
-	}{
+}
+
+// openPort opens a UDP port of a stack.
+func openPort(t *testing.T) net.PacketConn {
+	t.Helper()
+	a, _ := twoStacks(t, nil)
+	c, err := a.ListenUDP(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestErrorsAtDeadlines(t *testing.T) {
+	checkErrors(t, map[string]errorTest{
 		"a read at its deadline": {os.ErrDeadlineExceeded, func(t *testing.T) error {
 			c, _ := isConnected(t)
-			_ = c.SetReadDeadline(past)
+			_ = c.SetReadDeadline(time.Unix(1, 0))
 			_, err := c.Read(make([]byte, 1))
 			return err
 		}},
@@ -64,7 +84,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 		}},
 		"a write at its deadline": {os.ErrDeadlineExceeded, func(t *testing.T) error {
 			c, _ := isConnected(t)
-			_ = c.SetWriteDeadline(past)
+			_ = c.SetWriteDeadline(time.Unix(1, 0))
 			_, err := c.Write([]byte("x"))
 			return err
 		}},
@@ -75,11 +95,16 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			return err
 		}},
 		"a datagram that does not come": {os.ErrDeadlineExceeded, func(t *testing.T) error {
-			c := udp(t)
+			c := openPort(t)
 			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
 			_, _, err := c.ReadFrom(make([]byte, 1))
 			return err
 		}},
+	})
+}
+
+func TestErrorsAfterCloseOfTCP(t *testing.T) {
+	checkErrors(t, map[string]errorTest{
 		"a read after the end": {io.EOF, func(t *testing.T) error {
 			c, there := isConnected(t)
 			_ = there.(interface{ CloseWrite() error }).CloseWrite()
@@ -123,6 +148,54 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			_, err := c.Write([]byte("x"))
 			return err
 		}},
+		"an Accept that Close ends": {net.ErrClosed, func(t *testing.T) error {
+			a, _ := twoStacks(t, nil)
+			l, err := a.ListenTCP(7)
+			if err != nil {
+				return err
+			}
+			got := make(chan error)
+			go func() { _, err := l.Accept(); got <- err }()
+			l.Close()
+			return <-got
+		}},
+	})
+}
+
+func TestErrorsOfUDP(t *testing.T) {
+	checkErrors(t, map[string]errorTest{
+		"a UDP port after Close": {net.ErrClosed, func(t *testing.T) error {
+			c := openPort(t)
+			c.Close()
+			_, _, err := c.ReadFrom(make([]byte, 1))
+			return err
+		}},
+		"a UDP port that Close ends": {net.ErrClosed, func(t *testing.T) error {
+			c := openPort(t)
+			got := make(chan error)
+			go func() { _, _, err := c.ReadFrom(make([]byte, 1)); got <- err }()
+			c.Close()
+			return <-got
+		}},
+		"a datagram that is too long": {syscall.EMSGSIZE, func(t *testing.T) error {
+			_, err := openPort(t).WriteTo(make([]byte, 70<<10), net.UDPAddrFromAddrPort(netip.MustParseAddrPort("10.0.0.2:9")))
+			return err
+		}},
+		"a port that is taken": {syscall.EADDRINUSE, func(t *testing.T) error {
+			a, _ := twoStacks(t, nil)
+			l, err := a.ListenUDP(7)
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			_, err = a.ListenUDP(7)
+			return err
+		}},
+	})
+}
+
+func TestErrorsOfAbortAndStackClose(t *testing.T) {
+	checkErrors(t, map[string]errorTest{
 		"a reset": {syscall.ECONNRESET, func(t *testing.T) error {
 			a, b := twoStacks(t, nil)
 			l, err := b.ListenTCP(7)
@@ -140,44 +213,6 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			}
 			c.Abort()
 			_, err = there.Read(make([]byte, 1))
-			return err
-		}},
-		"a UDP port after Close": {net.ErrClosed, func(t *testing.T) error {
-			c := udp(t)
-			c.Close()
-			_, _, err := c.ReadFrom(make([]byte, 1))
-			return err
-		}},
-		"a UDP port that Close ends": {net.ErrClosed, func(t *testing.T) error {
-			c := udp(t)
-			got := make(chan error)
-			go func() { _, _, err := c.ReadFrom(make([]byte, 1)); got <- err }()
-			c.Close()
-			return <-got
-		}},
-		"a datagram that is too long": {syscall.EMSGSIZE, func(t *testing.T) error {
-			_, err := udp(t).WriteTo(make([]byte, 70<<10), net.UDPAddrFromAddrPort(netip.MustParseAddrPort("10.0.0.2:9")))
-			return err
-		}},
-		"an Accept that Close ends": {net.ErrClosed, func(t *testing.T) error {
-			a, _ := twoStacks(t, nil)
-			l, err := a.ListenTCP(7)
-			if err != nil {
-				return err
-			}
-			got := make(chan error)
-			go func() { _, err := l.Accept(); got <- err }()
-			l.Close()
-			return <-got
-		}},
-		"a port that is taken": {syscall.EADDRINUSE, func(t *testing.T) error {
-			a, _ := twoStacks(t, nil)
-			l, err := a.ListenUDP(7)
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			_, err = a.ListenUDP(7)
 			return err
 		}},
 		"a connection of a stack that ends": {net.ErrClosed, func(t *testing.T) error {
@@ -203,18 +238,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 			_, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:7")
 			return err
 		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := tt.do(t)
-			if !errors.Is(err, tt.want) {
-				t.Fatalf("got %v (%T), want %v", err, err, tt.want)
-			}
-			var late net.Error
-			if isLate := errors.As(err, &late) && late.Timeout(); isLate != (tt.want == os.ErrDeadlineExceeded) {
-				t.Errorf("%v: Timeout is %v", err, isLate)
-			}
-		})
-	}
+	})
 }
 
 // TestDialSaysWhatARouterSays checks the errnos for ICMP answers to a SYN.

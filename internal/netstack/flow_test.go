@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -66,43 +67,15 @@ func TestFlowCounts(t *testing.T) {
 	}
 }
 
-// TestAcked checks that only acknowledged bytes count: written bytes stay in a buffer
-// until then, and retransmissions do not count twice.
-func TestAcked(t *testing.T) {
+// TestAckedCountsArrivedBytes checks that only bytes that arrived count, once, even
+// if they were sent again.
+func TestAckedCountsArrivedBytes(t *testing.T) {
 	noLeaks(t)
 	lossy := rand.New(rand.NewPCG(3, 4))
 	a, b := twoStacks(t, func(pa, _ *pipe) {
 		pa.drop = func(p []byte) bool { return len(p) > 1000 && lossy.IntN(50) == 0 }
 	})
-	l, err := b.ListenTCP(80)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	c, err := a.DialCounted(ctx, netip.AddrPortFrom(addrB, 80))
-	if err != nil {
-		t.Fatal(err)
-	}
-	far, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
-	deadline, _ := ctx.Deadline()
-	_ = far.SetDeadline(deadline)
-	_ = c.SetDeadline(deadline)
-
-	other, err := a.DialAddr(ctx, "tcp", netip.AddrPortFrom(addrB, 80)) // without a counter
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if _, err := other.Write(make([]byte, 100_000)); err != nil {
-		t.Fatal(err)
-	}
-
+	c, far := countedConn(t, a, b)
 	data := bytes.Repeat([]byte("connexa "), 1<<17) // 1 MiB
 	written := make(chan error, 1)
 	go func() {
@@ -111,12 +84,12 @@ func TestAcked(t *testing.T) {
 	}()
 	got := make([]byte, len(data))
 	if _, err := io.ReadFull(far, got); err != nil || !bytes.Equal(got, data) {
-		t.Fatal("what came is not what was sent:", err)
+		t.Fatalf("got other bytes than were sent, %v", err)
 	}
 	if err := <-written; err != nil {
 		t.Fatal(err)
 	}
-	// The last acknowledgment arrives before this answer.
+	// An answer arrives after the last acknowledgment in flight.
 	if _, err := far.Write([]byte("done")); err != nil {
 		t.Fatal(err)
 	}
@@ -124,22 +97,55 @@ func TestAcked(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := c.Acked(); n != int64(len(data)) {
-		t.Errorf("%d bytes acknowledged, want %d", n, len(data))
+		t.Errorf("got %d bytes acknowledged, want %d", n, len(data))
 	}
 	if a.Stats().Retries == 0 {
-		t.Error("nothing was sent again, so this test shows less than it should")
+		t.Error("got no retransmission, want some to test that they do not count")
 	}
 	c.Abort()
 	if n := c.Acked(); n != int64(len(data)) {
-		t.Errorf("%d bytes acknowledged after the end", n)
+		t.Errorf("got %d bytes acknowledged after Abort, want %d", n, len(data))
 	}
 	if a.end.flows.byPort.Load() != nil {
-		t.Error("a closed connection is still counted")
+		t.Error("got a counter of a closed connection, want none")
 	}
 }
 
-// TestWrittenIsNotAcked checks that bytes which the peer does not read are written but
-// do not count.
+// countedConn returns both ends of a counted connection from a to b. A second
+// connection, which is not counted, has written 100,000 bytes.
+func countedConn(t *testing.T, a, b *Stack) (*Counted, net.Conn) {
+	t.Helper()
+	l, err := b.ListenTCP(80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	c, err := a.DialCounted(ctx, netip.AddrPortFrom(addrB, 80))
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { far.Close() })
+	deadline, _ := ctx.Deadline()
+	_ = far.SetDeadline(deadline)
+	_ = c.SetDeadline(deadline)
+	other, err := a.DialAddr(ctx, "tcp", netip.AddrPortFrom(addrB, 80))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	if _, err := other.Write(make([]byte, 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	return c, far
+}
+
+// Bytes that nobody takes are written, and do not count.
 func TestWrittenIsNotAcked(t *testing.T) {
 	noLeaks(t)
 	a, b := twoStacks(t, func(pa, _ *pipe) {

@@ -204,92 +204,99 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestHeadersOfOneConnection sends hop-by-hop headers, and bodies whose end the proxy
-// must find.
-func TestHeadersOfOneConnection(t *testing.T) {
+const postLine = "POST http://198.51.100.80/x% HTTP/1.1\r\nHost: x\r\n" + credentials
+
+func TestForwardRemovesHeadersOfOneConnection(t *testing.T) {
 	s, o := withOrigin(t)
-	const line = "POST http://198.51.100.80/x% HTTP/1.1\r\nHost: x\r\n" + credentials
-	t.Run("named by Connection", func(t *testing.T) {
-		c := s.dialRaw(t, []byte(line+"Connection: close, X-Hop\r\nX-Hop: 1\r\nX-Stays: 2\r\nKeep-Alive: 3\r\nProxy-Connection: keep-alive\r\nContent-Length: 0\r\n\r\n")...)
-		if b, err := io.ReadAll(c); err != nil || !bytes.HasSuffix(b, []byte("ok")) {
-			t.Fatalf("%q, %v", b, err)
+	c := s.dialRaw(t, []byte(postLine+"Connection: close, X-Hop\r\nX-Hop: 1\r\nX-Stays: 2\r\nKeep-Alive: 3\r\nProxy-Connection: keep-alive\r\nContent-Length: 0\r\n\r\n")...)
+	if b, err := io.ReadAll(c); err != nil || !bytes.HasSuffix(b, []byte("ok")) {
+		t.Fatalf("got %q, %v; want an answer that ends in ok", b, err)
+	}
+	got := <-o.requests
+	for _, header := range []string{"X-Hop", "Keep-Alive", "Proxy-", "Connection"} {
+		if strings.Contains(got, header) {
+			t.Errorf("got %q, want it without %s", got, header)
 		}
-		got := <-o.requests
-		for _, gone := range []string{"X-Hop", "Keep-Alive", "Proxy-", "Connection"} {
-			if strings.Contains(got, gone) {
-				t.Errorf("%s stands in %q", gone, got)
-			}
-		}
-		if !strings.Contains(got, "X-Stays: 2") {
-			t.Errorf("%q", got)
-		}
-	})
+	}
+	if !strings.Contains(got, "X-Stays: 2") {
+		t.Errorf("got %q, want it with X-Stays", got)
+	}
+}
+
+func TestForwardFindsEndOfChunkedBody(t *testing.T) {
+	s, o := withOrigin(t)
 	for name, headers := range map[string]string{
 		"chunks":                         "Transfer-Encoding: chunked\r\n",
 		"chunks and a length":            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
 		"a length and chunks, lowercase": "transfer-encoding: chunked\r\ncontent-length: 3\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Data after the last chunk must not be taken for a request.
-			c := s.dialRaw(t, []byte(line+headers+"\r\n3\r\nabc\r\n0\r\n\r\nGET http://198.51.100.80/smuggled HTTP/1.1\r\nHost: x\r\n\r\n")...)
+			// The bytes after the last chunk must not be taken for a request.
+			c := s.dialRaw(t, []byte(postLine+headers+"\r\n3\r\nabc\r\n0\r\n\r\nGET http://198.51.100.80/smuggled HTTP/1.1\r\nHost: x\r\n\r\n")...)
 			b, _ := io.ReadAll(c)
 			if n := bytes.Count(b, []byte("HTTP/1.1 ")); n != 1 || !bytes.Contains(b, []byte("Connection: close")) {
-				t.Errorf("%d answers: %q", n, b)
+				t.Errorf("got %d answers: %q; want one with Connection: close", n, b)
 			}
 			got := <-o.requests
 			if !strings.HasPrefix(got, "POST /x% ") || strings.Contains(got, "Content-Length") || !strings.Contains(got, "abc") || len(o.requests) > 0 {
-				t.Errorf("%q", got)
+				t.Errorf("got %q and %d more requests, want one chunked POST of abc", got, len(o.requests))
 			}
 		})
 	}
-	t.Run("100-continue", func(t *testing.T) {
-		c := s.dialRaw(t, []byte(line+"Expect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n")...)
-		r := bufio.NewReader(c)
-		if first, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(first, "HTTP/1.1 100 ") {
-			t.Fatalf("%q, %v", first, err)
-		}
-		_, _ = io.WriteString(c, "abc")
-		if b, err := io.ReadAll(r); err != nil || !bytes.HasSuffix(b, []byte("ok")) {
-			t.Fatalf("%q, %v", b, err)
-		}
-		if got := <-o.requests; !strings.HasSuffix(got, "abc") {
-			t.Errorf("%q", got)
-		}
-	})
-	t.Run("an upgrade", func(t *testing.T) {
-		c := s.dialRaw(t, []byte("GET http://198.51.100.80/ws% HTTP/1.1\r\nHost: x\r\n"+credentials+"Connection: Upgrade\r\nUpgrade: echo\r\n\r\n")...)
-		r := bufio.NewReader(c)
-		res, err := http.ReadResponse(r, nil)
-		if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
-			t.Fatal(res, err)
-		}
-		const said = "GET / \r\n\r\nwhatever"
-		_, _ = io.WriteString(c, said)
-		got := make([]byte, len(said))
-		if _, err := io.ReadFull(r, got); err != nil || string(got) != said {
-			t.Errorf("%q, %v", got, err)
-		}
-		if line := <-o.requests; !strings.HasPrefix(line, "GET /ws% ") {
-			t.Errorf("%q", line)
-		}
-	})
-	t.Run("a CONNECT after 407", func(t *testing.T) {
-		c := s.dialRaw(t, []byte("CONNECT echo.example:7 HTTP/1.1\r\nHost: x\r\n\r\n")...)
-		r := bufio.NewReader(c)
-		res, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
-		if err != nil || res.StatusCode != http.StatusProxyAuthRequired {
-			t.Fatal(res, err)
-		}
-		_, _ = io.Copy(io.Discard, res.Body)
-		_, _ = io.WriteString(c, "CONNECT echo.example:7 HTTP/1.1\r\nHost: x\r\n"+credentials+"\r\nto and fro")
-		if res, err = http.ReadResponse(r, &http.Request{Method: http.MethodConnect}); err != nil || res.StatusCode != http.StatusOK {
-			t.Fatal(res, err)
-		}
-		got := make([]byte, len("to and fro"))
-		if _, err := io.ReadFull(r, got); err != nil || string(got) != "to and fro" {
-			t.Errorf("%q, %v", got, err)
-		}
-	})
+}
+
+func TestForwardContinue(t *testing.T) {
+	s, o := withOrigin(t)
+	c := s.dialRaw(t, []byte(postLine+"Expect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n")...)
+	r := bufio.NewReader(c)
+	if first, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(first, "HTTP/1.1 100 ") {
+		t.Fatalf("got %q, %v; want status 100", first, err)
+	}
+	_, _ = io.WriteString(c, "abc")
+	if b, err := io.ReadAll(r); err != nil || !bytes.HasSuffix(b, []byte("ok")) {
+		t.Fatalf("got %q, %v; want an answer that ends in ok", b, err)
+	}
+	if got := <-o.requests; !strings.HasSuffix(got, "abc") {
+		t.Errorf("got %q, want the body abc", got)
+	}
+}
+
+func TestForwardUpgrade(t *testing.T) {
+	s, o := withOrigin(t)
+	c := s.dialRaw(t, []byte("GET http://198.51.100.80/ws% HTTP/1.1\r\nHost: x\r\n"+credentials+"Connection: Upgrade\r\nUpgrade: echo\r\n\r\n")...)
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("got %v, %v; want status 101", res, err)
+	}
+	const want = "GET / \r\n\r\nwhatever"
+	_, _ = io.WriteString(c, want)
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(r, got); err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+	if line := <-o.requests; !strings.HasPrefix(line, "GET /ws% ") {
+		t.Errorf("got request %q, want GET /ws%%", line)
+	}
+}
+
+func TestConnectAfterProxyAuthRequired(t *testing.T) {
+	s, _ := withOrigin(t)
+	c := s.dialRaw(t, []byte("CONNECT echo.example:7 HTTP/1.1\r\nHost: x\r\n\r\n")...)
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
+	if err != nil || res.StatusCode != http.StatusProxyAuthRequired {
+		t.Fatalf("got %v, %v; want status 407", res, err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_, _ = io.WriteString(c, "CONNECT echo.example:7 HTTP/1.1\r\nHost: x\r\n"+credentials+"\r\nto and fro")
+	if res, err = http.ReadResponse(r, &http.Request{Method: http.MethodConnect}); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("got %v, %v; want status 200", res, err)
+	}
+	got := make([]byte, len("to and fro"))
+	if _, err := io.ReadFull(r, got); err != nil || string(got) != "to and fro" {
+		t.Errorf("got %q, %v; want %q", got, err, "to and fro")
+	}
 }
 
 func FuzzTakeHead(f *testing.F) {

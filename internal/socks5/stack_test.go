@@ -171,156 +171,171 @@ func serveOne(t *testing.T, s *netstack.Stack, port uint16, serve func(net.Conn)
 	}()
 }
 
-// TestSilenceThroughAStack uses a real stack as dialer: a connection that stays silent
-// during many polls continues without loss.
+// TestSilenceThroughAStack uses a real stack as the way out. A connection that was
+// silent for many polls still works.
 func TestSilenceThroughAStack(t *testing.T) {
-	const to = "198.51.100.90:7"
-	// late returns a handler that answers only after the connection has been silent for a
-	// long time.
-	late := func(dialer *watchedDialer, size int) func(net.Conn) {
-		return func(c net.Conn) {
-			b := make([]byte, size)
-			if _, err := io.ReadFull(c, b); err != nil {
-				return
-			}
-			<-dialer.often
-			_, _ = c.Write(b)
+	t.Run("SOCKS5", checkSilentSOCKS5)
+	t.Run("CONNECT", checkSilentConnect)
+	t.Run("a client that has closed its half", checkSilentAfterClientCloseWrite)
+	t.Run("a server that has closed its half", checkServerCloseWrite)
+	t.Run("an upload to a server that says nothing", checkSilentUpload)
+	t.Run("a forwarded request", checkSilentForward)
+	t.Run("UDP", checkSilentUDP)
+}
+
+const silentTarget = "198.51.100.90:7"
+
+// answerLate echoes size bytes after the connection was silent for long.
+func answerLate(dialer *watchedDialer, size int) func(net.Conn) {
+	return func(c net.Conn) {
+		b := make([]byte, size)
+		if _, err := io.ReadFull(c, b); err != nil {
+			return
+		}
+		<-dialer.often
+		_, _ = c.Write(b)
+	}
+}
+
+func checkSilentSOCKS5(t *testing.T) {
+	s, dialer, beyond := behindStack(t)
+	serveOne(t, beyond, 7, answerLate(dialer, 4))
+	c, err := s.socksClient(t, silentTarget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "ask?")
+	expectBytes(t, c, []byte("ask?")...)
+}
+
+func checkSilentConnect(t *testing.T) {
+	s, dialer, beyond := behindStack(t)
+	serveOne(t, beyond, 7, answerLate(dialer, 4))
+	c := s.dialRaw(t, []byte("CONNECT "+silentTarget+" HTTP/1.1\r\nHost: "+silentTarget+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\nask?")...)
+	expectBytes(t, c, []byte("HTTP/1.1 200 Connection established\r\n\r\nask?")...)
+}
+
+func checkSilentAfterClientCloseWrite(t *testing.T) {
+	s, dialer, beyond := behindStack(t)
+	serveOne(t, beyond, 7, func(c net.Conn) {
+		b, _ := io.ReadAll(c)
+		<-dialer.often
+		_, _ = c.Write(b)
+	})
+	c, err := s.socksClient(t, silentTarget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "all of it")
+	_ = c.(interface{ CloseWrite() error }).CloseWrite()
+	if b, err := io.ReadAll(c); err != nil || string(b) != "all of it" {
+		t.Fatalf("got %q, %v; want %q", b, err, "all of it")
+	}
+}
+
+func checkServerCloseWrite(t *testing.T) {
+	s, _, beyond := behindStack(t)
+	got := make(chan string, 1)
+	serveOne(t, beyond, 7, func(c net.Conn) {
+		_, _ = io.WriteString(c, "bye")
+		_ = c.(interface{ CloseWrite() error }).CloseWrite()
+		b, _ := io.ReadAll(c)
+		got <- string(b)
+	})
+	c, err := s.socksClient(t, silentTarget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(c); err != nil || string(b) != "bye" {
+		t.Fatalf("got %q, %v; want %q", b, err, "bye")
+	}
+	_, _ = io.WriteString(c, "afterwards")
+	c.Close()
+	if b := <-got; b != "afterwards" {
+		t.Errorf("the server got %q, want %q", b, "afterwards")
+	}
+}
+
+func checkSilentUpload(t *testing.T) {
+	s, dialer, beyond := behindStack(t)
+	got := make(chan int, 1)
+	serveOne(t, beyond, 7, func(c net.Conn) {
+		b, _ := io.ReadAll(c)
+		got <- len(b)
+	})
+	c, err := s.socksClient(t, silentTarget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = c.Write(make([]byte, 1000))
+	<-dialer.often
+	_, _ = c.Write(make([]byte, 1000))
+	c.Close()
+	if n := <-got; n != 2000 {
+		t.Errorf("the server got %d bytes, want 2000", n)
+	}
+}
+
+func checkSilentForward(t *testing.T) {
+	s, dialer, beyond := behindStack(t)
+	serveOne(t, beyond, 7, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		for line, err := r.ReadString('\n'); err == nil && line != "\r\n"; line, err = r.ReadString('\n') {
+			continue
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+		<-dialer.often
+		_, _ = io.WriteString(c, "rest")
+	})
+	c := s.dialRaw(t, []byte("GET http://"+silentTarget+"/ HTTP/1.1\r\nHost: "+silentTarget+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\n")...)
+	b := make([]byte, 0, 512)
+	for !bytes.HasSuffix(b, []byte("halfrest")) {
+		n, err := c.Read(b[len(b):cap(b)])
+		if b = b[:len(b)+n]; err != nil {
+			t.Fatalf("got %q, %v; want it to end in halfrest", b, err)
 		}
 	}
-	t.Run("SOCKS5", func(t *testing.T) {
-		s, dialer, beyond := behindStack(t)
-		serveOne(t, beyond, 7, late(dialer, 4))
-		c, err := s.socksClient(t, to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		_, _ = io.WriteString(c, "ask?")
-		expectBytes(t, c, []byte("ask?")...)
-	})
-	t.Run("CONNECT", func(t *testing.T) {
-		s, dialer, beyond := behindStack(t)
-		serveOne(t, beyond, 7, late(dialer, 4))
-		c := s.dialRaw(t, []byte("CONNECT "+to+" HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\nask?")...)
-		expectBytes(t, c, []byte("HTTP/1.1 200 Connection established\r\n\r\nask?")...)
-	})
-	t.Run("a client that has closed its half", func(t *testing.T) {
-		s, dialer, beyond := behindStack(t)
-		serveOne(t, beyond, 7, func(c net.Conn) {
-			b, _ := io.ReadAll(c)
-			<-dialer.often
-			_, _ = c.Write(b)
-		})
-		c, err := s.socksClient(t, to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		_, _ = io.WriteString(c, "all of it")
-		_ = c.(interface{ CloseWrite() error }).CloseWrite()
-		if b, err := io.ReadAll(c); err != nil || string(b) != "all of it" {
-			t.Fatalf("%q, %v", b, err)
-		}
-	})
-	t.Run("a server that has closed its half", func(t *testing.T) {
-		s, _, beyond := behindStack(t)
-		got := make(chan string, 1)
-		serveOne(t, beyond, 7, func(c net.Conn) {
-			_, _ = io.WriteString(c, "bye")
-			_ = c.(interface{ CloseWrite() error }).CloseWrite()
-			b, _ := io.ReadAll(c)
-			got <- string(b)
-		})
-		c, err := s.socksClient(t, to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b, err := io.ReadAll(c); err != nil || string(b) != "bye" {
-			t.Fatalf("%q, %v", b, err)
-		}
-		_, _ = io.WriteString(c, "afterwards")
-		c.Close()
-		if b := <-got; b != "afterwards" {
-			t.Errorf("the server has read %q", b)
-		}
-	})
-	t.Run("an upload to a server that says nothing", func(t *testing.T) {
-		s, dialer, beyond := behindStack(t)
-		got := make(chan int, 1)
-		serveOne(t, beyond, 7, func(c net.Conn) {
-			b, _ := io.ReadAll(c)
-			got <- len(b)
-		})
-		c, err := s.socksClient(t, to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = c.Write(make([]byte, 1000))
-		<-dialer.often
-		_, _ = c.Write(make([]byte, 1000))
-		c.Close()
-		if n := <-got; n != 2000 {
-			t.Errorf("%d bytes came", n)
-		}
-	})
-	t.Run("a forwarded request", func(t *testing.T) {
-		s, dialer, beyond := behindStack(t)
-		serveOne(t, beyond, 7, func(c net.Conn) {
-			r := bufio.NewReader(c)
-			for line, err := r.ReadString('\n'); err == nil && line != "\r\n"; line, err = r.ReadString('\n') {
-				continue
-			}
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
-			<-dialer.often
-			_, _ = io.WriteString(c, "rest")
-		})
-		c := s.dialRaw(t, []byte("GET http://"+to+"/ HTTP/1.1\r\nHost: "+to+"\r\nProxy-Authorization: "+loginHeader+"\r\n\r\n")...)
-		b := make([]byte, 0, 512)
-		for !bytes.HasSuffix(b, []byte("halfrest")) {
-			n, err := c.Read(b[len(b):cap(b)])
-			if b = b[:len(b)+n]; err != nil {
-				t.Fatalf("%q, %v", b, err)
-			}
-		}
-	})
-	t.Run("UDP", func(t *testing.T) {
-		s, dialer, beyond := behindStack(t)
-		far, err := beyond.ListenUDP(7)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer far.Close()
-		done := make(chan struct{})
-		defer func() { <-done }()
-		go func() {
-			defer close(done)
-			b := make([]byte, 64)
-			n, from, err := far.ReadFrom(b)
-			if err != nil {
-				return
-			}
-			<-dialer.often
-			_, _ = far.WriteTo(b[:n], from)
-		}()
-		control := s.loggedIn(t)
-		_, _ = control.Write(appendRequest(commandAssociate, netip.AddrPort{}))
-		expectBytes(t, control, 5, 0, 0, addrIPv4)
-		at, err := readTargetAs(control)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := net.Dial("udp", at.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		_, _ = c.Write(append(appendDatagram(nil, netip.MustParseAddrPort(to)), "ask?"...))
+}
+
+func checkSilentUDP(t *testing.T) {
+	s, dialer, beyond := behindStack(t)
+	far, err := beyond.ListenUDP(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	done := make(chan struct{})
+	defer func() { <-done }()
+	go func() {
+		defer close(done)
 		b := make([]byte, 64)
-		n, err := c.Read(b)
-		if _, data, perr := parseDatagram(b[:n]); err != nil || perr != nil || string(data) != "ask?" {
-			t.Fatalf("%q, %v, %v", data, err, perr)
+		n, from, err := far.ReadFrom(b)
+		if err != nil {
+			return
 		}
-	})
+		<-dialer.often
+		_, _ = far.WriteTo(b[:n], from)
+	}()
+	control := s.loggedIn(t)
+	_, _ = control.Write(appendRequest(commandAssociate, netip.AddrPort{}))
+	expectBytes(t, control, 5, 0, 0, addrIPv4)
+	at, err := readTargetAs(control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("udp", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = c.Write(append(appendDatagram(nil, netip.MustParseAddrPort(silentTarget)), "ask?"...))
+	b := make([]byte, 64)
+	n, err := c.Read(b)
+	if _, data, perr := parseDatagram(b[:n]); err != nil || perr != nil || string(data) != "ask?" {
+		t.Fatalf("got %q, %v, %v; want %q", data, err, perr, "ask?")
+	}
 }
 
 // readTargetAs reads the rest of a reply after the address type IPv4.
@@ -329,7 +344,7 @@ func readTargetAs(r io.Reader) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(t.addr, t.port), err
 }
 
-// TestRepliesThroughAStack checks the RFC 1928 replies for the errors of a real stack.
+// TestRepliesThroughAStack checks the RFC 1928 replies to errors of a real stack.
 func TestRepliesThroughAStack(t *testing.T) {
 	var ended atomic.Bool
 	s := startServer(t, func(c *Config) {
@@ -357,7 +372,7 @@ func TestRepliesThroughAStack(t *testing.T) {
 	} {
 		ended.Store(tt.end)
 		if c, err := s.socksClient(t, tt.to); err == nil || !bytes.Contains([]byte(err.Error()), []byte(tt.want)) {
-			t.Errorf("%s: %v, want %q", tt.to, err, tt.want)
+			t.Errorf("%s: got %v, want %q", tt.to, err, tt.want)
 			if c != nil {
 				c.Close()
 			}
