@@ -69,7 +69,7 @@ func TestNoticeSummariesAreSentences(t *testing.T) {
 		all  int
 		want string
 	}{
-		{"en", "notify.many.node_dropped", 12, "12 nodes dropped out: a, b, c and 9 more."},
+		{"en", "notify.many.node_dropped", 12, "12 nodes failed: a, b, c and 9 more."},
 		{"ru", "notify.many.node_dropped", 12, "Отказали 12 узлов: a, b, c и ещё 9."},
 		{"ru", "notify.many.node_dropped", 21, "Отказал 21 узел: a, b, c и ещё 18."},
 		{"ru", "notify.many.gateway_recovered", 4, "Снова в сети 4 сервиса: a, b, c и ещё 1."},
