@@ -3,7 +3,7 @@
 // Sprite writes icons.svg, the icons that the panel uses, from the files of
 // lucide-static (npm install lucide-static@1.62.0):
 //
-// \tgo run sprite.go -icons node_modules/lucide-static/icons
+//	go run sprite.go -icons node_modules/lucide-static/icons
 package main
 
 import (

@@ -24,7 +24,7 @@ import (
 
 // These flags make TestShots save pictures of every page:
 //
-// \tgo test ./views -run TestShots -shots DIR [-only nodes]
+//	go test ./views -run TestShots -shots DIR [-only nodes]
 var (
 	shots = flag.String("shots", "", "a folder for pictures of the pages")
 	only  = flag.String("only", "", "only pages whose picture has this in its name")

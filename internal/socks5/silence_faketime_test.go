@@ -16,7 +16,7 @@ import (
 // With the build tag faketime, time stands still while anything runs and jumps when
 // nothing does. A day between two real stacks passes in seconds:
 //
-// \tCGO_ENABLED=0 GOMAXPROCS=1 go test -tags faketime -run TestDay ./internal/socks5
+//	CGO_ENABLED=0 GOMAXPROCS=1 go test -tags faketime -run TestDay ./internal/socks5
 
 // rig is a relay between a pipe and a connection of a stack.
 type rig struct {

@@ -14,7 +14,7 @@ import (
 // and the measurement are in this process, so the load of the machine makes a test
 // longer but does not change its result:
 //
-// \tCGO_ENABLED=0 GOMAXPROCS=1 go test -tags faketime -timeout 9h ./internal/speed
+//	CGO_ENABLED=0 GOMAXPROCS=1 go test -tags faketime -timeout 9h ./internal/speed
 
 // virtual reports whether time passes only while nothing runs.
 const virtual = true
