@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Account is a person who may log in.
+// Account is a login of the panel.
 type Account struct {
 	ID           int64
 	Name         string
@@ -92,7 +92,7 @@ type AuditRow struct {
 	ID      int64
 	At      time.Time
 	Account string
-	Address string // of the person
+	Address string // IP address of the account's user
 	Act     Act
 	Detail  string // names and counts as AuditDetail keeps them; never a secret
 }

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Every setting that an admin may turn is in the list of changes: one that is
-// added later must be too.
+// TestSettingsChangesKnowEveryField checks that the list of changes covers every
+// setting, so that a new setting cannot be forgotten.
 func TestSettingsChangesKnowEveryField(t *testing.T) {
-	unrecorded := map[string]bool{"KeyConfirmed": true, "GREPassed": true, "Offered": true, "ZoneInForce": true, "ZoneSince": true} // which no form changes
+	unrecorded := map[string]bool{"KeyConfirmed": true, "GREPassed": true, "Offered": true, "ZoneInForce": true, "ZoneSince": true} // fields that no form changes
 	var visit func(s *Settings, v reflect.Value)
 	visit = func(s *Settings, v reflect.Value) {
 		for i := range v.NumField() {
@@ -55,7 +55,7 @@ func TestNodeChangesKnowEveryInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := len(NodeChanges(&was, &is)), reflect.TypeFor[NodeInput]().NumField()-1; got != want { // all but the password
+	if got, want := len(NodeChanges(&was, &is)), reflect.TypeFor[NodeInput]().NumField()-1; got != want { // all fields except the password
 		t.Errorf("%d changes, want %d: %v", got, want, NodeChanges(&was, &is))
 	}
 	if got := NodeChanges(&was, &was); len(got) != 0 {
@@ -73,7 +73,8 @@ func TestChangesTextIsBounded(t *testing.T) {
 	}
 }
 
-// TestClientChangesKnowEveryInput edits all that an admin may write of an access user.
+// TestClientChangesKnowEveryInput changes all fields of a client that an admin can
+// edit.
 func TestClientChangesKnowEveryInput(t *testing.T) {
 	was, _, err := ParseClient(ClientInput{Name: "ann", Scope: "all"}, time.UTC)
 	if err != nil {
@@ -87,7 +88,8 @@ func TestClientChangesKnowEveryInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := ClientChanges(&was, &is, time.UTC)
-	// The unit is the quota's; nodes and tags are what the scope means; the name stays, and the password is apart.
+	// The unit belongs to the quota, nodes and tags to the scope. The name cannot change,
+	// and the password is handled separately.
 	if got, want := len(list), reflect.TypeFor[ClientInput]().NumField()-5; got != want {
 		t.Errorf("%d changes, want %d: %v", got, want, list)
 	}

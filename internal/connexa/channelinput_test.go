@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Whatever is typed about the address of a channel counts when it is edited: nothing
-// of it is dropped while the old address is kept.
+// TestAnAddressIsTypedWhole checks that an edit which changes a part of a channel's
+// address must contain the whole address.
 func TestAnAddressIsTypedWhole(t *testing.T) {
 	base := ChannelInput{Name: "Ops", Lang: "en", Kinds: []string{string(NoticeOffline)}}
 	for name, change := range map[string]func(*ChannelInput){

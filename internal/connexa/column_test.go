@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// sampleValue is a valid value of a column.
+// sampleValue returns a valid value of a column.
 func sampleValue(c *Column) string {
 	if s := map[string]string{"country": "DE", "asn": "AS24940"}[c.Name]; s != "" {
 		return s
@@ -14,8 +14,8 @@ func sampleValue(c *Column) string {
 	return "value of " + c.Name
 }
 
-// Every column keeps its own value on the way from a form to a node, and through
-// the query string of its filter.
+// TestColumns checks that every column keeps its value from the form to the node, and
+// in the query string of its filter.
 func TestColumns(t *testing.T) {
 	var in NodeInput
 	in.Address, in.Login, in.Password = "192.0.2.1", "ops", "x"

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// hidden are characters that nobody sees, and how they are named.
+// hidden maps invisible characters to their names.
 var hidden = map[string]string{
 	"\u200b": "hidden.zero_width_space", "\u200c": "hidden.zero_width_non_joiner", "\u200d": "hidden.zero_width_joiner",
 	"\u2060": "hidden.word_joiner", "\ufeff": "hidden.byte_order_mark", "\u00ad": "hidden.soft_hyphen",

@@ -8,9 +8,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// lawAsWritten is the law as the documents print it: a line for each fact, a
-// column for each group of statuses. "suspect" keeps the status once and is
-// followed by what the second failure in a row makes of it.
+// lawAsWritten is the table of transitions as the documents print it: a row for each
+// fact and a column for each group of statuses. "suspect" keeps the status; the word
+// after it is the status after the second failure in a row.
 const lawAsWritten = `
 	fact          | not_tested ping_failed ping_ok | tunnel_failed login_failed | login_ok speed_slow speed_ok
 	answered      | ping_ok                        | unchanged                  | unchanged
@@ -22,7 +22,7 @@ const lawAsWritten = `
 	fast          | speed_ok                       | speed_ok                   | speed_ok
 `
 
-// cell is what lawAsWritten says to a status and a fact: one word, or two.
+// cell is an entry of lawAsWritten for a status and a fact: one word or two.
 type cell struct {
 	status Status
 	fact   Fact
@@ -48,15 +48,16 @@ func readLaw(t *testing.T) map[cell][]string {
 	return written
 }
 
-// failures are the facts that can cost a status; sessions end every row of them.
+// failures are the facts that can end a status. A fact of sessions ends every failure
+// streak.
 var (
 	failures = []Fact{NoAnswer, NoTunnel, LoginRefused}
 	sessions = []Fact{LoggedIn, Slow, Fast}
 	proven   = []Status{LoginOK, SpeedSlow, SpeedOK}
 )
 
-// openFailures says whether a row of the failure f is open after past. It counts
-// nothing: it looks back for whatever speaks about f first.
+// openFailures reports whether a streak of failure f is open after the facts past. It
+// does not count: it searches backward for the last fact about f.
 func openFailures(past []Fact, f Fact) bool {
 	for _, p := range slices.Backward(past) {
 		switch {
@@ -69,9 +70,9 @@ func openFailures(past []Fact, f Fact) bool {
 	return false
 }
 
-// byHand is the status after the last of facts, and the rows that are open then,
-// read off the law as it is written. Only a session makes a status proven, and
-// it ends every row, so that looking back stops there by itself.
+// byHand returns the status after facts and the failure streaks that are then open,
+// directly from the written table. Only a session makes a status proven, and it ends
+// every streak, so the search backward stops there.
 func byHand(written map[cell][]string, from Status, facts []Fact) (Status, []Fact) {
 	s := from
 	for i, f := range facts {
@@ -112,7 +113,7 @@ var (
 	anyFacts  = rapid.SliceOfN(anyFact, 0, 40)
 )
 
-// applyFacts is a verdict that some order of facts leads to.
+// applyFacts returns a verdict after random facts.
 func applyFacts(t *rapid.T) Verdict {
 	return afterFact(t, Verdict{Status: anyStatus.Draw(t, "from")}, anyFacts.Draw(t, "facts")...)
 }
@@ -205,9 +206,9 @@ func TestNothingLearntChangesNothing(t *testing.T) {
 	})
 }
 
-// TestWhatIsARow puts things between two failures of a kind: those that say
-// nothing about it leave the row as it is, those that end it make the second
-// failure a first one.
+// TestWhatIsARow inserts facts between two failures of a kind. Facts that say nothing
+// about it keep the streak. Facts that end the streak make the second failure a first
+// one.
 func TestWhatIsARow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := Verdict{Status: rapid.SampledFrom(proven).Draw(t, "from")}
@@ -219,7 +220,7 @@ func TestWhatIsARow(t *testing.T) {
 			silent = append(silent, Answered)
 		}
 		between := rapid.SliceOfN(rapid.SampledFrom(silent), 0, 5).Draw(t, "between")
-		// One of each other failure: a second one would take the status itself.
+		// There is one of each other failure, because a second one would change the status.
 		for _, other := range failures {
 			if other != f && rapid.Bool().Draw(t, string(other)) {
 				between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "place"), other)
@@ -236,8 +237,8 @@ func TestWhatIsARow(t *testing.T) {
 	})
 }
 
-// TestSuspicionIsForTheProven: a status with nothing to lose carries no doubt
-// along, and no row outlives its second failure.
+// TestSuspicionIsForTheProven checks that only validated statuses are suspect, and
+// that no streak continues after its second failure.
 func TestSuspicionIsForTheProven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := applyFacts(t)

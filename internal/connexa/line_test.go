@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestNamesAreLines has characters that are none of a line, in every name that a
-// person gives.
+// TestNamesAreLines puts characters that are invalid in a line into every name that a
+// user can enter.
 func TestNamesAreLines(t *testing.T) {
 	fields := map[string]func(s string) error{
 		"label of a profile": func(s string) error { return NewProfile{Label: s}.Check(time.Now()) },

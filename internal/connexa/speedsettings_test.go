@@ -6,7 +6,7 @@ import (
 )
 
 func TestABudgetMakesTestsWaitForTheNextHourOrMonth(t *testing.T) {
-	s := DefaultSpeedSettings() // 50 MB a test, 20 GB an hour, 500 GB a month
+	s := DefaultSpeedSettings() // 50 MB per test, 20 GB per hour, 500 GB per month
 	now := time.Date(2026, 11, 30, 14, 20, 0, 0, time.FixedZone("", 3*3600))
 	next := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	december := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
@@ -27,7 +27,7 @@ func TestABudgetMakesTestsWaitForTheNextHourOrMonth(t *testing.T) {
 			t.Errorf("%s: until %s, want %s", c.name, got, c.want)
 		}
 	}
-	// The month is that of the panel's zone.
+	// The month begins in the panel's time zone.
 	if got, want := s.Wait(SpeedSpent{Month: 499_990_000_000}, 0, now), december.Add(-3*time.Hour); !got.Equal(want) {
 		t.Errorf("the month three hours ahead: until %s, want %s", got, want)
 	}
@@ -51,10 +51,10 @@ func TestEstimate(t *testing.T) {
 func TestParseEndpoint(t *testing.T) {
 	for _, c := range []struct {
 		in    Endpoint
-		field string // that is wrong; empty: none
+		field string // field with the error, or empty
 	}{
 		{Endpoint{Kind: EndpointOwn, URL: " https://speed.example.net:8081 ", Token: "blue"}, ""},
-		{Endpoint{Kind: EndpointCloudflare, URL: "javascript:1"}, ""}, // which is dropped
+		{Endpoint{Kind: EndpointCloudflare, URL: "javascript:1"}, ""}, // the URL is dropped
 		{Endpoint{Kind: EndpointURLs, URL: "http://a.example/x"}, ""},
 		{Endpoint{Kind: EndpointURLs, URL: "http://a.example/x", UpURL: "ftp://a.example"}, "up_url"},
 		{Endpoint{Kind: EndpointOwn}, "url"},
@@ -79,7 +79,7 @@ func TestMaskURL(t *testing.T) {
 		"https://a.example/f?sig=1":             "https://a.example/f?•••",
 		"https://a.example?sig=1":               "https://a.example?•••",
 		"https://user:pw@a.example/f":           "https://•••@a.example/f",
-		"https://user:p/w@a.example/f":          "https://user:p/w@a.example/f", // no user: net/url says the same
+		"https://user:p/w@a.example/f":          "https://user:p/w@a.example/f", // no user part, as in net/url
 		"https://user:pw@a.example:8443/f?x=@y": "https://•••@a.example:8443/f?•••",
 		"https://a.example/@file":               "https://a.example/@file",
 		"https://a.example/f":                   "https://a.example/f",
@@ -91,7 +91,7 @@ func TestMaskURL(t *testing.T) {
 	}
 }
 
-// TestMaskedEndpointsAreFound has what a page knows of stored endpoints.
+// TestMaskedEndpointsAreFound looks up endpoints by what a page knows of them.
 func TestMaskedEndpointsAreFound(t *testing.T) {
 	stored := []Endpoint{
 		{Kind: EndpointURLs, URL: "https://a.example/f?sig=1", UpURL: "https://a.example/up?k=2"},

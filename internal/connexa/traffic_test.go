@@ -13,7 +13,7 @@ func TestEvenly(t *testing.T) {
 		{At: noon, Up: 1, Down: 10},
 		{At: noon.Add(4 * time.Minute), Up: 2, Down: 20},
 		{At: noon.Add(14 * time.Minute), Up: 4, Down: 40},
-		{At: noon.Add(15 * time.Minute), Up: 100}, // behind
+		{At: noon.Add(15 * time.Minute), Up: 100}, // after the end
 	}, noon.Add(3*time.Minute), noon.Add(15*time.Minute), 5*time.Minute)
 	want := []TrafficPoint{{At: noon, Up: 3, Down: 30}, {At: noon.Add(5 * time.Minute)}, {At: noon.Add(10 * time.Minute), Up: 4, Down: 40}}
 	if !slices.Equal(got, want) {

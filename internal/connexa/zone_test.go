@@ -14,11 +14,11 @@ func zoneOf(t *testing.T, name string) *time.Location {
 	return z
 }
 
-// TestPeriodsBeginAtMidnightOfTheirZone has days of 23, 24 and 25 hours, one
-// without a midnight and one with two.
+// TestPeriodsBeginAtMidnightOfTheirZone uses days of 23, 24 and 25 hours, one without
+// a midnight and one with two.
 func TestPeriodsBeginAtMidnightOfTheirZone(t *testing.T) {
 	for _, tt := range []struct {
-		zone, at string // at with its distance from UTC, as time.RFC3339
+		zone, at string // at is in the form of time.RFC3339
 		period   QuotaPeriod
 		want     string
 	}{
@@ -52,8 +52,8 @@ func TestPeriodsBeginAtMidnightOfTheirZone(t *testing.T) {
 	}
 }
 
-// TestEveryHourOfAYearIsInOnePeriod walks through a year in zones whose clocks
-// change: a period never begins later than now, and a counter begins once in each.
+// TestEveryHourOfAYearIsInOnePeriod checks each hour of a year in zones with clock
+// changes: a period never begins in the future, and each period resets a counter once.
 func TestEveryHourOfAYearIsInOnePeriod(t *testing.T) {
 	for _, name := range []string{"UTC", "Europe/Berlin", "America/Havana", "Africa/Cairo", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Santiago", "Asia/Beirut"} {
 		zone := zoneOf(t, name)
@@ -75,8 +75,8 @@ func TestEveryHourOfAYearIsInOnePeriod(t *testing.T) {
 	}
 }
 
-// TestAChangeOfTheZoneEndsNoPeriod changes the zone in the middle of a day, both
-// ways: counters begin again at the next midnight after it and not before.
+// TestAChangeOfTheZoneEndsNoPeriod changes the zone in the middle of a day, in both
+// directions. Counters are reset at the next midnight of the new zone, not before.
 func TestAChangeOfTheZoneEndsNoPeriod(t *testing.T) {
 	for _, tt := range []struct{ before, after string }{{"Asia/Tokyo", "UTC"}, {"UTC", "Asia/Tokyo"}, {"Pacific/Kiritimati", "Pacific/Pago_Pago"}, {"Pacific/Pago_Pago", "Pacific/Kiritimati"}} {
 		for hour := range 24 {
@@ -120,7 +120,7 @@ func TestZoneOfTheSettings(t *testing.T) {
 		}
 	}
 	s := DefaultSettings()
-	s.Zone = "Nowhere/Atoll" // of a database from elsewhere
+	s.Zone = "Nowhere/Atoll" // from a database of another machine
 	if s.Location() == nil {
 		t.Error("no zone at all")
 	}
@@ -130,7 +130,7 @@ func TestZoneOfTheSettings(t *testing.T) {
 	}
 }
 
-// TestLastDaysEndWithTheirZone has last days whose nights the clock changes in.
+// TestLastDaysEndWithTheirZone uses last days whose night contains a clock change.
 func TestLastDaysEndWithTheirZone(t *testing.T) {
 	for _, tt := range []struct{ zone, day, want string }{
 		{"Europe/Berlin", "2026-03-29", "2026-03-29T22:00:00Z"},
