@@ -15,9 +15,8 @@ import (
 	"testing"
 )
 
-// layers is the import law of the module: a package may import packages of the
-// module only from the set written beside it. docs/ARCHITECTURE.md draws it and
-// says why.
+// layers is the import law of the module: it maps a package to the only packages of
+// the module that it may import. docs/ARCHITECTURE.md draws it and gives the reasons.
 var layers = map[string]string{
 	"internal/beat":              "",
 	"internal/connexa":           "",
@@ -61,7 +60,7 @@ var layers = map[string]string{
 	"internal/lab":               "internal/netstack internal/pptp internal/pptp/gre internal/pptp/control internal/pptp/ppp internal/pptp/mschap internal/pptp/mppe",
 	"internal/lab/labtest":       "internal/lab",
 	"internal/interop":           "", // its tests import the session
-	"deploy":                     "", // its tests read the files beside them
+	"deploy":                     "", // its tests read the files of the repository
 	"internal/browser":           "", // its tests start the program
 	"":                           "internal/cli internal/config internal/openvpn",
 }
@@ -112,8 +111,8 @@ func TestImportsFollowTheLayers(t *testing.T) {
 	}
 }
 
-// TestFewFunctionsHaveOneWordNames holds that a reader can search for most functions:
-// at most a tenth of them are named by one lower-case word.
+// TestFewFunctionsHaveOneWordNames checks that most functions can be found by a
+// search: at most a tenth of them are named by one lower-case word.
 func TestFewFunctionsHaveOneWordNames(t *testing.T) {
 	const maxShare = 0.10
 	word := regexp.MustCompile(`^[a-z]+$`)

@@ -286,7 +286,8 @@ func (d *Directory) HasService(node int64) bool {
 	return ok
 }
 
-// Client is Login for a proxy.
+// Client is Login for a proxy. It returns the name and the meter of the client, or
+// false.
 func (d *Directory) Client(node int64, name, password string, from netip.Addr) (socks5.Client, bool) {
 	g, err := d.Login(node, name, connexa.Secret(password), from)
 	if err != nil {

@@ -93,8 +93,8 @@ func TestVPNAuthorizerLocksAfterWrongPasswords(t *testing.T) {
 	}
 }
 
-// TestVPNAuthorizerNewPasswordEndsTheLock changes the password of a client whose program
-// has sent the old one too often.
+// TestVPNAuthorizerNewPasswordEndsTheLock changes the password of a client that is
+// locked out because its program sent the old one too often.
 func TestVPNAuthorizerNewPasswordEndsTheLock(t *testing.T) {
 	d, store, profiles := newTestAuthorizer(t, t.TempDir())
 	laptop, s := profiles["laptop"], connexa.Service{NodeID: 1}

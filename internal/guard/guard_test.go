@@ -32,8 +32,8 @@ func TestCheckDeniesLocalAddresses(t *testing.T) {
 	}
 }
 
-// rebindingResolver is a resolver whose answers are 192.0.2.1 at first and 127.0.0.1 from then
-// on: the name of somebody who means it.
+// rebindingResolver returns a resolver that answers 192.0.2.1 once and then 127.0.0.1,
+// as in a DNS rebinding attack.
 func rebindingResolver(t *testing.T) *net.Resolver {
 	t.Helper()
 	asked := 0
@@ -74,8 +74,8 @@ func rebindingResolver(t *testing.T) *net.Resolver {
 	}}
 }
 
-// TestDialChecksResolvedAddress has spellings of a local address, and a name that leads
-// there only after it was looked at.
+// TestDialChecksResolvedAddress dials several notations of a local address, and a name
+// that resolves to one only after it was checked.
 func TestDialChecksResolvedAddress(t *testing.T) {
 	site := httptest.NewServer(http.NotFoundHandler())
 	defer site.Close()

@@ -6,7 +6,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// Each name of a column in files leads to the column.
+// TestAliasesNameTheirColumns checks that each alias leads to its column.
 func TestAliasesNameTheirColumns(t *testing.T) {
 	for _, c := range connexa.Columns() {
 		for _, name := range c.Aliases {

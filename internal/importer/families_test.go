@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// portForms are lines with a number where a port can be, with the row that they give.
+// portForms maps lines with a number in the place of a port to the expected rows.
 var portForms = map[string]string{
 	"127.5.8.1 1723 opsone BlueKite":                                 "127.5.8.1:1723 opsone BlueKite",
 	"127.5.8.1 1724 opsone BlueKite":                                 "127.5.8.1:1724 opsone BlueKite",
@@ -119,8 +119,8 @@ var portForms = map[string]string{
 	"hello": "!form",
 }
 
-// TestPorts holds where a port can stand in each form, and that a number which may
-// be the port or the login is neither.
+// TestPorts checks where each form accepts a port. A number that may be the port or
+// the login is neither.
 func TestPorts(t *testing.T) {
 	for text, want := range portForms {
 		_, got := readRows(t, strings.NewReader(text), Options{Format: Text})
@@ -130,8 +130,8 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// forms are the ways in which one server can be written; those with a port have
-// it twice, with and without.
+// forms are the ways to write one server. Each form with a port is listed with and
+// without it.
 var forms = map[string]func(host, port, login, password string) string{
 	"words":      func(h, p, l, w string) string { return h + " " + l + " " + w },
 	"words p":    func(h, p, l, w string) string { return h + " " + p + " " + l + " " + w },
@@ -159,8 +159,8 @@ var forms = map[string]func(host, port, login, password string) string{
 	"inline":   func(h, p, l, w string) string { return "host=" + h + " port=" + p + " user=" + l + " password=" + w },
 }
 
-// TestForms_NeverOtherValues writes servers in every form: each comes back as it
-// was, or as a bad line, and never as another one.
+// TestForms_NeverOtherValues writes servers in every form. Each must be read back
+// unchanged or as a bad line, never with other values.
 func TestForms_NeverOtherValues(t *testing.T) {
 	good := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
@@ -295,7 +295,7 @@ func TestAddressCells(t *testing.T) {
 		"1 vpn.пример.рф: ops1 x", "2 сервер.пример.рф: ops1 x", "3 münchen.example:1724 ops1 x")
 }
 
-// notedKeys is a row in short with its notes.
+// notedKeys returns the rows of text in short form, with their notes.
 func notedKeys(t *testing.T, text string, o Options) []string {
 	t.Helper()
 	var rows []string
@@ -346,7 +346,7 @@ func TestOptionalCells(t *testing.T) {
 	}
 	checkRows(t, "ip,port,login,password\n192.0.2.1:1724,1724.0,a,x\n192.0.2.1:1724,NULL,b,x\n192.0.2.1:1724,1723.0,c,x\n", Options{},
 		"2 192.0.2.1:1724 a x", "3 192.0.2.1:1724 b x", "4 !ports")
-	// A password in the wrong column gets into no note.
+	// A password in the wrong column must not appear in a note.
 	for row, err := range mustImport(t, "ip,login,password,country,city\n192.0.2.1,a,x,Blue-Kite-7,Blue-Kite-7\n", Options{}).Rows() {
 		if text := fmt.Sprint(row.Notes); err != nil || strings.Contains(text, "Blue") || len(row.Notes) != 1 {
 			t.Errorf("notes %s, %v", text, err)
@@ -369,7 +369,7 @@ func TestHiddenCharacters(t *testing.T) {
 		} {
 			n := 0
 			if strings.TrimSpace(c) == "" && (name == "colons" || name == "at") {
-				continue // white space ends a word
+				continue // white space would end the word
 			}
 			for row, err := range mustImport(t, text, Options{}).Rows() {
 				n++
@@ -436,7 +436,7 @@ func TestQuotesOfOtherFormats(t *testing.T) {
 	}
 }
 
-// programFiles are files of other programs with the rows that they give.
+// programFiles are files of other programs with the expected rows.
 var programFiles = map[string]struct {
 	text string
 	want []string
@@ -559,7 +559,7 @@ func TestJSON(t *testing.T) {
 			}
 		})
 	}
-	// A large array is read in pieces of the window, a row at a time.
+	// A large array is read in windows, one row at a time.
 	var b strings.Builder
 	b.WriteString("{\"servers\":[")
 	for i := range 20_000 {

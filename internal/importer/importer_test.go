@@ -15,8 +15,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// got is a row in short: "line address:port login password country|state|city|zip|provider|comment|tags"
-// or "line !reason".
+// shortText formats a row as "line address:port login password
+// country|state|city|zip|provider|comment|tags" or "line !reason".
 func shortText(r connexa.ImportRow) string {
 	if !r.Problem.IsZero() {
 		key := r.Problem.Key
@@ -56,7 +56,7 @@ func checkRows(t *testing.T, text string, o Options, want ...string) {
 	t.Helper()
 	pieces := iotest.OneByteReader(strings.NewReader(text))
 	if len(text) > MaxLine/2 {
-		pieces = iotest.HalfReader(strings.NewReader(text)) // byte by byte would take long
+		pieces = iotest.HalfReader(strings.NewReader(text)) // reading byte by byte would be slow
 	}
 	for name, r := range map[string]io.Reader{"whole": strings.NewReader(text), "in pieces": pieces} {
 		_, got := readRows(t, r, o)
@@ -72,7 +72,7 @@ func checkRows(t *testing.T, text string, o Options, want ...string) {
 	}
 }
 
-// lineForms are texts of one server with the row that they give.
+// lineForms are texts of one server with the expected row.
 var lineForms = map[string]struct{ text, want string }{
 	"words":                {"192.0.2.20 ops1 Blue-Kite-7 TX", "1 192.0.2.20: ops1 Blue-Kite-7 |TX"},
 	"words, no state":      {"192.0.2.20 ops1 Blue-Kite-7", "1 192.0.2.20: ops1 Blue-Kite-7"},
@@ -304,7 +304,8 @@ func TestMapping(t *testing.T) {
 	}
 }
 
-// TestTextIsNoTable holds that separators inside of other forms make no CSV.
+// TestTextIsNoTable checks that separators inside other forms do not make a text a
+// CSV.
 func TestTextIsNoTable(t *testing.T) {
 	for _, text := range []string{
 		"192.0.2.30 - ops1:Blue,Kite;7,8 - Arizona/Phoenix 85001",
@@ -337,7 +338,7 @@ func TestEncodings(t *testing.T) {
 			t.Errorf("%s: %s, %q", encoding, rd.Shape().Encoding, got)
 		}
 	}
-	// The first letter that tells may come late.
+	// The first byte that reveals the encoding may come late.
 	late := "ip;login;password;city\n" + strings.Repeat("192.0.2.1;ops1;x;Rome\n", 20000) + "192.0.2.2;ops1;x;\xcc\xee\xf1\xea\xe2\xe0\n"
 	rd, got := readRows(t, strings.NewReader(late), Options{})
 	if rd.Shape().Encoding != Windows1251 || got[20000] != "20002 192.0.2.2: ops1 x ||Москва" {
@@ -388,7 +389,7 @@ func TestLongLines(t *testing.T) {
 		checkRows(t, e("192.0.2.2 ops1 "+just+"x\n192.0.2.3 ops1 x\n"), Options{}, "1 !long", "2 192.0.2.3: ops1 x")
 		checkRows(t, e("192.0.2.2 ops1 "+strings.Repeat(over, 9)), Options{}, "1 !long")
 		checkRows(t, e("ip,login,password\n192.0.2.1,ops1,"+over+"\n192.0.2.3,ops1,x\n"), Options{}, "2 !long", "3 192.0.2.3: ops1 x")
-		// A record in quotes that never ends within the limit costs one line.
+		// A quoted record that does not end within the limit costs one line.
 		rows := []string{"2 !long_record"}
 		text := "ip,login,password\n192.0.2.1,ops1,\"x\n"
 		for i := range 5000 {
@@ -400,7 +401,7 @@ func TestLongLines(t *testing.T) {
 	}
 }
 
-// TestExport reads what the panel writes.
+// TestExport reads an export of the panel.
 func TestExport(t *testing.T) {
 	checkRows(t, "address,port,login,password,country,state,city,zip,provider,comment,tags,status,suspect,step,cause,latency_ms,loss,down_mbps,up_mbps,last_check\n"+
 		"192.0.2.1,1723,ops1,\"a,b\"\"c:d\",US,TX,Austin,78701,Hoster,\"=1+1, 'x'\",\"one,two\",ping_ok,0,control,,12.5,0,,,2025-09-03T16:05:25Z\n", Options{},
@@ -451,8 +452,8 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// FuzzRows holds what is true of any text: reading ends without a panic, a
-// good row is a good node, and lines are of the text.
+// FuzzRows checks for any text that reading ends without a panic, that a good row is a
+// valid node, and that line numbers are inside the text.
 func FuzzRows(f *testing.F) {
 	for _, s := range []string{
 		"ip,login,password\n192.0.2.1,ops1,\"x\ny\"\n", "Ip: 192.0.2.1\r\nLogin: a\rPass: b\n\n", "192.0.2.1:1723:ops1:x", "\ufeffa;b;c\n192.0.2.1;b;c",

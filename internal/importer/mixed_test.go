@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestMixedFiles holds texts put together from several programs: no server in them is
-// lost without a word.
+// TestMixedFiles reads texts from several programs in one file. No server may be
+// dropped without an error.
 func TestMixedFiles(t *testing.T) {
 	nm := "[connection]\nid=a\ntype=vpn\n[vpn]\ngateway=192.0.2.1\nuser=ops1\nservice-type=org.freedesktop.NetworkManager.pptp\n[vpn-secrets]\npassword=x\n"
 	for name, tt := range map[string]struct {
@@ -42,7 +42,8 @@ func TestMixedFiles(t *testing.T) {
 	}
 }
 
-// TestHiddenAtTheEnds holds that each field from which characters were removed is named.
+// TestHiddenAtTheEnds checks that each field from which characters were removed is
+// named.
 func TestHiddenAtTheEnds(t *testing.T) {
 	for text, want := range map[string]string{
 		"192.0.2.1 ops1Z xZ":                     "192.0.2.1: ops1Z x hidden(login) hidden(password)",
@@ -71,7 +72,8 @@ func TestHiddenAtTheEnds(t *testing.T) {
 	}
 }
 
-// TestDrawnTables holds what spreadsheets, Markdown, databases and password managers make of tables.
+// TestDrawnTables reads tables as spreadsheets, Markdown, databases and password
+// managers write them.
 func TestDrawnTables(t *testing.T) {
 	for name, tt := range map[string]struct {
 		text string

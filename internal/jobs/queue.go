@@ -4,9 +4,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// queue is a set of job kinds that share a number of places. Speed tests have a
-// queue of their own: few run at a time and they take long, and pings go on
-// beside them.
+// queue is a set of job kinds that share slots. Speed tests have their own queue: they
+// take long and only few run at a time, while pings continue.
 type queue struct {
 	isSpeed bool
 	more    map[connexa.Kind]bool // the last claim of the kind was full, so there may be more

@@ -52,14 +52,14 @@ func (s *memoryStore) lastState() string {
 	return s.states[len(s.states)-1]
 }
 
-// sent is a message, and when it went out.
+// sent is a message with its time.
 type sent struct {
 	to   string
 	text string
 	at   time.Duration
 }
 
-// post office: what was sent, and what an attempt answers.
+// fakeSender records messages and returns the results that a test sets.
 type fakeSender struct {
 	mu     sync.Mutex
 	start  time.Time
@@ -90,7 +90,7 @@ func (o *fakeSender) sentMessages() []sent {
 	return append([]sent{}, o.sent...)
 }
 
-// keyWords writes a text without a catalogue.
+// keyWords formats a text without a catalogue.
 func keyWords(lang string, t connexa.Text) string {
 	words := []string{lang, t.Key}
 	for _, a := range t.Args {
@@ -111,7 +111,7 @@ func droppedNotice(node int64) connexa.Notice {
 	return connexa.Notice{Kind: connexa.NoticeNodeDown, At: time.Now(), NodeID: node, Name: name, Text: connexa.T("dropped", name)}
 }
 
-// startNotifier runs a Notifier in a bubble of synctest until the test ends.
+// startNotifier runs a Notifier in a synctest bubble until the end of the test.
 func startNotifier(t *testing.T, store *memoryStore) (*Notifier, *fakeSender) {
 	t.Helper()
 	o := &fakeSender{start: time.Now()}
@@ -129,14 +129,15 @@ func startNotifier(t *testing.T, store *memoryStore) (*Notifier, *fakeSender) {
 	return n, o
 }
 
-// What happened just before the end is told, and nothing holds the end up.
+// TestNotifierSendsLastNoticesAtShutdown checks that the last notices are sent, and
+// that sending does not delay the shutdown.
 func TestNotifierSendsLastNoticesAtShutdown(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		before time.Duration // between a message that went out and the notice; 0: none did
-		takes  time.Duration // the last attempt
-		sent   int           // attempts in all
-		state  string        // of the channel, at the end
+		before time.Duration // from the previous message to the notice; 0 if there was none
+		takes  time.Duration // duration of the last attempt
+		sent   int           // total number of attempts
+		state  string        // state of the channel at the end
 	}{
 		{"at once", 0, time.Second, 1, "1 sent"},
 		{"within the minute", 10 * time.Second, 0, 1, "1 sent"},
@@ -184,9 +185,9 @@ func TestNotifierSendsOneMessageAMinute(t *testing.T) {
 		for node := range int64(12) {
 			n.Notify(droppedNotice(node + 1))
 		}
-		n.Notify(droppedNotice(3)) // again: it is still one node
+		n.Notify(droppedNotice(3)) // the same node again
 		time.Sleep(10 * time.Second)
-		// In the ten minutes after that, a node drops out every second.
+		// In the following ten minutes, a node goes down every second.
 		for node := range int64(600) {
 			n.Notify(droppedNotice(1000 + node))
 			time.Sleep(time.Second)
@@ -262,7 +263,7 @@ func TestNotifierMutesFlappingNode(t *testing.T) {
 			n.Notify(quiet)
 			time.Sleep(3 * time.Minute)
 		}
-		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeStable, At: time.Now(), NodeID: 7, Text: connexa.T("settled")}) // its switch is off
+		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeStable, At: time.Now(), NodeID: 7, Text: connexa.T("settled")}) // the channel does not want this kind
 		time.Sleep(3 * time.Minute)
 		all := o.sentMessages()
 		if len(all) != 1 || !strings.HasPrefix(all[0].text, "en flaps") {
@@ -327,7 +328,7 @@ func TestHangingChannelDelaysNoOther(t *testing.T) {
 		let := make(chan struct{})
 		n.Send = func(ctx context.Context, address connexa.Secret, m Message) error {
 			if strings.HasSuffix(address.Reveal(), "/1") {
-				<-let // deaf to its context, like shoutrrr
+				<-let // ignores its context, as shoutrrr does
 				return nil
 			}
 			return o.sendMessage(ctx, address, m)
@@ -363,13 +364,13 @@ func TestNotifierReloadsChannels(t *testing.T) {
 			n.Wake()
 			synctest.Wait()
 		}
-		n.Notify(droppedNotice(1)) // to nobody
+		n.Notify(droppedNotice(1)) // no channel wants it
 		set(testChannel(1, connexa.NoticeNodeDown))
 		n.Notify(droppedNotice(2))
 		synctest.Wait()
 		off := testChannel(1, connexa.NoticeNodeDown)
 		off.On = false
-		set(off) // what waits goes
+		set(off) // discards the pending messages
 		set(testChannel(1, connexa.NoticeNodeDown))
 		time.Sleep(2 * time.Minute)
 		if all := o.sentMessages(); len(all) != 0 {
@@ -402,7 +403,7 @@ func TestNotifierReloadsChannels(t *testing.T) {
 }
 
 func TestNotifyNeverBlocks(t *testing.T) {
-	n := New(Config{Store: &memoryStore{}, Words: keyWords, Log: slog.New(slog.DiscardHandler)}) // nobody runs it
+	n := New(Config{Store: &memoryStore{}, Words: keyWords, Log: slog.New(slog.DiscardHandler)}) // Run is not called
 	for range maxInbox + 100 {
 		n.Notify(droppedNotice(1))
 	}

@@ -57,8 +57,8 @@ func TestScrub(t *testing.T) {
 	}
 }
 
-// TestScrubLeavesNothingOfAddress puts the secrets of addresses into errors, whole,
-// in pieces, and escaped in the ways that programs have.
+// TestScrubLeavesNothingOfAddress puts the secrets of addresses into errors, whole, in
+// parts, and with the escaping of various programs.
 func TestScrubLeavesNothingOfAddress(t *testing.T) {
 	ways := map[string]func(string) string{
 		"plain":    func(s string) string { return s },
@@ -87,7 +87,8 @@ func TestScrubLeavesNothingOfAddress(t *testing.T) {
 		text := fmt.Sprintf("sending: %s failed (%s)", ways[name](what), base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
 		got := strings.ToLower(Scrub(connexa.Secret(u.String()), text))
 		for _, s := range []string{user, password, path, value} {
-			// The core of a secret: a letter pair and four digits that nothing escapes.
+			// The core of a secret consists of two letters and four digits, which no escaping
+			// changes.
 			if core := coreOf(s); core != "" && strings.Contains(got, strings.ToLower(core)) {
 				t.Fatalf("%s of %q: %q is left in %q", name, what, core, got)
 			}
@@ -98,7 +99,7 @@ func TestScrubLeavesNothingOfAddress(t *testing.T) {
 	})
 }
 
-// coreOf is the part of a drawn secret that no escaping changes.
+// coreOf returns the part of a random secret that no escaping changes.
 func coreOf(s string) string {
 	for i := 0; i+6 <= len(s); i++ {
 		c := s[i : i+6]

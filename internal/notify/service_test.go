@@ -21,7 +21,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/guard"
 )
 
-// parseAddress is the address of a channel that a person types.
+// parseAddress returns the address of a channel from the form values.
 func parseAddress(t *testing.T, in connexa.ChannelInput) connexa.Secret {
 	t.Helper()
 	in.Name, in.Lang, in.Kinds = "ops", "en", []string{string(connexa.NoticeNodeDown)}
@@ -39,7 +39,7 @@ type request struct {
 	path, query, auth, body string
 }
 
-// newReceiver is a webhook of the test's own.
+// newReceiver starts a webhook receiver.
 func newReceiver(t *testing.T, status int) (url string, got chan request) {
 	t.Helper()
 	got = make(chan request, 10)
@@ -97,7 +97,7 @@ func TestSendErrorHasNoAddress(t *testing.T) {
 	if err == nil || !strings.Contains(store.lastState(), "403 Forbidden") {
 		t.Errorf("%v, state %q", err, store.lastState())
 	}
-	// And where nobody listens.
+	// This address has no listener.
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	to = parseAddress(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: closed.URL + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
@@ -114,7 +114,8 @@ func TestSendErrorHasNoAddress(t *testing.T) {
 	}
 }
 
-// A failed request to Telegram must not count as sent; shoutrrr alone would say so.
+// TestSendWithoutAnswerFails checks that a failed request to Telegram is an error.
+// shoutrrr alone would report success.
 func TestSendWithoutAnswerFails(t *testing.T) {
 	replaceTransports(&guard.Guard{AllowLocal: true})
 	closed := httptest.NewServer(http.NotFoundHandler())
@@ -160,7 +161,7 @@ func TestSendMail(t *testing.T) {
 	}
 }
 
-// takeMail is a mail server for one letter, which it returns.
+// takeMail acts as a mail server for one message and returns it.
 func takeMail(t *testing.T, ln net.Listener) string {
 	conn, err := ln.Accept()
 	if err != nil {
@@ -211,7 +212,8 @@ func TestSendMailNeedsTLS(t *testing.T) {
 	}
 }
 
-// A server that takes the connection and says nothing is left behind.
+// TestSilentServerIsAbandoned checks that a server which accepts a connection and does
+// not answer is abandoned.
 func TestSilentServerIsAbandoned(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -241,7 +243,7 @@ func TestSilentServerIsAbandoned(t *testing.T) {
 	}
 	_ = conn.Close()
 	_ = ln.Close()
-	if err := <-ended; err == nil { // what was left behind ends with its connection
+	if err := <-ended; err == nil { // the abandoned attempt ends with its connection
 		t.Error("the mail went out")
 	}
 }
@@ -261,7 +263,7 @@ func TestCheck(t *testing.T) {
 		"ntfy://ntfy.sh/alerts-4711": "ntfy", "gotify://push.example.net/Aq7.xyz-secret": "gotify",
 		"telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw@telegram?chats=-100123":     "telegram",
 		"pushover://shoutrrr:azGDORePK8gMaC0QOYAMyEEuzJnyUi@uQiRzpo4DXghDmr9QzzfQu27cmVRsG/": "pushover",
-		"matrix://user:pass@matrix.example.net/?rooms=!a:example.net":                        "matrix", // and nobody is asked
+		"matrix://user:pass@matrix.example.net/?rooms=!a:example.net":                        "matrix", // and no request is made
 	} {
 		if err := Check(connexa.Secret(good)); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -277,7 +279,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %v, want %s", bad, err, key)
 		}
 	}
-	// What a browser shows is taken too.
+	// URLs from a browser's address bar are also accepted.
 	for typed, want := range map[string]string{
 		"https://discord.com/api/webhooks/123456789/token_of-webhook":                   "discord://token_of-webhook@123456789",
 		"https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX": "slack://hook:T00000000-B00000000-XXXXXXXXXXXXXXXXXXXXXXXX@webhook",
@@ -288,7 +290,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// serviceAddresses are addresses of the services that send to a server of one's own, at a
+// serviceAddresses returns addresses of the services with a self-hosted server at a
 // host and port.
 func serviceAddresses(at string) map[string]string {
 	return map[string]string{
@@ -302,8 +304,8 @@ func serviceAddresses(at string) map[string]string {
 	}
 }
 
-// TestSendFollowsNoRedirect has an address of each service that leads elsewhere:
-// nothing is sent there, and the error says where it would have gone.
+// TestSendFollowsNoRedirect uses an address of each service that redirects to another
+// host: nothing must be sent there, and the error must name the target.
 func TestSendFollowsNoRedirect(t *testing.T) {
 	asked := make(chan string, 64)
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -327,8 +329,8 @@ func TestSendFollowsNoRedirect(t *testing.T) {
 	}
 }
 
-// TestSendToLocalAddressNeedsPermission has each service, and mail, at an address
-// of this machine.
+// TestSendToLocalAddressNeedsPermission sends with each service, and mail, to an
+// address of this machine.
 func TestSendToLocalAddressNeedsPermission(t *testing.T) {
 	asked := make(chan struct{}, 64)
 	site := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
@@ -348,7 +350,7 @@ func TestSendToLocalAddressNeedsPermission(t *testing.T) {
 		t.Error("something was sent to this machine")
 	}
 	store := &memoryStore{}
-	n := New(Config{Store: store, Words: keyWords, Log: slog.New(slog.DiscardHandler)}) // no guard: the strict one
+	n := New(Config{Store: store, Words: keyWords, Log: slog.New(slog.DiscardHandler)}) // the default guard is strict
 	to := parseAddress(t, connexa.ChannelInput{Service: connexa.ServiceWebhook, Webhook: site.URL + "/in", Bearer: "Blue-Kite-7"})
 	if err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"}); err == nil || !strings.Contains(store.lastState(), "allow-local-destinations") {
 		t.Errorf("%v, state %q", err, store.lastState())

@@ -17,9 +17,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
-// TestCodesTextNamesServerCodes holds that a login says in the reader's language
-// what the codes mean with which a server refused or ended it, and keeps the codes
-// themselves as evidence.
+// TestCodesTextNamesServerCodes checks that a login explains the codes of a server's
+// refusal in the reader's language, and keeps the codes as evidence.
 func TestCodesTextNamesServerCodes(t *testing.T) {
 	tests := []struct{ behaviour, cause, english, russian, evidence string }{
 		{"ends-at:call:cdn:3", "gre.disconnected", "The server ended the call: shut down by the administrator.", "Сервер завершил вызов: завершено администратором.", "result 3"},

@@ -13,8 +13,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// A sheet of the causes, to be judged by somebody who does not know them: what should
-// an admin do next? The causes stand in a file of their own, FILE.key.
+// These flags create a sheet of the causes' texts, for reviewers who do not know them:
+// what should an admin do next? The solutions are in a separate file, FILE.key.
 //
 //	go test ./internal/probe -run TestCausesSheet -sheet FILE [-some 20]
 var (

@@ -22,7 +22,7 @@ var (
 	gate = netip.MustParseAddr("10.66.0.1")
 )
 
-// testNAT is a translator with a clock that the test moves.
+// testNAT is a translator with a simulated clock.
 type testNAT struct {
 	*NAT
 	t   testing.TB
@@ -48,13 +48,13 @@ func newBench(t testing.TB, tune func(*Config)) *testNAT {
 
 func (b *testNAT) advance(d time.Duration) { b.now = b.now.Add(d) }
 
-// sendOut gives the translator a packet of a client.
+// sendOut passes a client's packet to the translator.
 func (b *testNAT) sendOut(p []byte) ([]byte, Verdict) {
 	b.t.Helper()
 	return b.translateOne(b.Out, p)
 }
 
-// sendIn gives it one of the tunnel.
+// sendIn passes a packet from the tunnel to the translator.
 func (b *testNAT) sendIn(p []byte) ([]byte, Verdict) {
 	b.t.Helper()
 	return b.translateOne(b.In, p)
@@ -80,7 +80,7 @@ func (b *testNAT) wantVerdict(p []byte, v Verdict, want Verdict) []byte {
 	return p
 }
 
-// isSound asks the IP stack's own code for the checksums.
+// isSound checks the checksums with the code of the IP stack.
 func isSound(p []byte) bool {
 	ip := header.IPv4(p)
 	if len(p) < 20 || !ip.IsValid(len(p)) || !ip.IsChecksumValid() {
@@ -171,12 +171,12 @@ func TestDatagramsGoAndComeBack(t *testing.T) {
 	if s, d := fromTo(p); s != addrPort(web, 443) || d != addrPort(ann, 5000) || string(p[28:]) != "hallo" {
 		t.Errorf("came from %s to %s: %q", s, d, p[28:])
 	}
-	// The same port is the same out there, for every destination.
+	// A client port is mapped to the same port for all destinations.
 	p = b.want2(b.sendOut(makeUDP(addrPort(ann, 5000), addrPort(dns2, 3478), "x")))(Forward)
 	if again, _ := fromTo(p); again != from {
 		t.Errorf("port %d to one place and %d to another", from.Port(), again.Port())
 	}
-	// Nobody else gets in by it.
+	// The mapping does not admit other sources.
 	_, v := b.sendIn(makeUDP(addrPort(netip.MustParseAddr("203.0.113.10"), 443), from, "let me in"))
 	if v != NotOurs {
 		t.Errorf("a stranger's packet: verdict %d", v)
@@ -186,7 +186,7 @@ func TestDatagramsGoAndComeBack(t *testing.T) {
 	}
 }
 
-// want2 lets a call with two results be checked in one line.
+// want2 checks the verdict of a call with two results.
 func (b *testNAT) want2(p []byte, v Verdict) func(Verdict) []byte {
 	b.t.Helper()
 	return func(want Verdict) []byte { b.t.Helper(); return b.wantVerdict(p, v, want) }
@@ -240,7 +240,7 @@ func TestTogether(t *testing.T) {
 }
 
 func TestNameServersBehindTheGateway(t *testing.T) {
-	b := newBench(t, nil) // dns1 is private, where clients may not go themselves
+	b := newBench(t, nil) // dns1 is private, so clients cannot reach it directly
 	for i, at := range b.DNS() {
 		server := []netip.Addr{dns1, dns2}[i]
 		p := b.want2(b.sendOut(makeUDP(addrPort(ann, 5353), addrPort(at, 53), "who?")))(Forward)
@@ -253,7 +253,7 @@ func TestNameServersBehindTheGateway(t *testing.T) {
 			t.Errorf("answer from %s to %s", s, d)
 		}
 	}
-	// A tunnel with other name servers.
+	// The next tunnel has other name servers.
 	b.Up(self, 1396, []netip.Addr{dns2})
 	p := b.want2(b.sendOut(makeUDP(addrPort(ann, 5353), addrPort(gate, 53), "who?")))(Forward)
 	if _, to := fromTo(p); to.Addr() != dns2 {
@@ -277,7 +277,7 @@ func TestPings(t *testing.T) {
 	if from, to := fromTo(p); from.Addr() != web || to.Addr() != ann || binary.BigEndian.Uint16(p[24:]) != 9 {
 		t.Errorf("%s to %s, id %d", from, to, binary.BigEndian.Uint16(p[24:]))
 	}
-	// A ping from out there is not for clients.
+	// A ping from outside is not for clients.
 	if _, v := b.sendIn(makeICMP(web, self, 8, 0, id, nil)); v != NotOurs {
 		t.Errorf("verdict %d", v)
 	}
@@ -298,14 +298,14 @@ func TestErrorsComeBackToWhoSent(t *testing.T) {
 			t.Errorf("%s to %s", from, to)
 		}
 		quoted := p[28:]
-		sent[8]-- // it went one hop
+		sent[8]-- // the packet has passed one hop
 		binary.BigEndian.PutUint16(sent[10:], 0)
 		binary.BigEndian.PutUint16(sent[10:], ^header.IPv4(sent).CalculateChecksum())
 		if !bytes.Equal(quoted, sent) {
 			t.Errorf("quoted\n% x, sent\n% x", quoted, sent)
 		}
 	}
-	// One that quotes what nobody sent.
+	// This error quotes a packet that was never sent.
 	if _, v := b.sendIn(makeICMP(router, self, 3, 1, 0, makeUDP(addrPort(self, 5), addrPort(web, 6), ""))); v != NotOurs {
 		t.Errorf("verdict %d", v)
 	}
@@ -336,7 +336,7 @@ func TestSegmentsAreClamped(t *testing.T) {
 	b := newBench(t, nil)
 	for _, options := range [][]byte{
 		{2, 4, 0x05, 0xb4},             // 1460
-		{1, 2, 4, 0x05, 0xb4, 1, 1, 0}, // at an odd place
+		{1, 2, 4, 0x05, 0xb4, 1, 1, 0}, // at an odd offset
 	} {
 		p := b.want2(b.sendOut(makeTCP(addrPort(ann, 99), addrPort(web, 80), header.TCPFlagSyn, options, "")))(Forward)
 		if mss := header.ParseSynOptions(p[40:], false).MSS; mss != 1356 {
@@ -354,7 +354,7 @@ func TestSegmentsAreClamped(t *testing.T) {
 	}
 }
 
-// openTCP opens a connection and returns our end of it in the tunnel.
+// openTCP opens a connection and returns its address on the tunnel side.
 func (b *testNAT) openTCP(client, server netip.AddrPort) netip.AddrPort {
 	b.t.Helper()
 	p := b.want2(b.sendOut(makeTCP(client, server, header.TCPFlagSyn, nil, "")))(Forward)
@@ -374,7 +374,7 @@ func TestHowLongFlowsLast(t *testing.T) {
 	if _, v := b.sendIn(makeTCP(site, ext, header.TCPFlagAck, nil, "x")); v != NotOurs {
 		t.Errorf("verdict %d after 2 h 5 min", v)
 	}
-	// The client learns that its connection is gone.
+	// The client receives a RST, because the connection no longer exists.
 	p := b.want2(b.sendOut(makeTCP(addrPort(ann, 99), site, header.TCPFlagAck, nil, "x")))(Deliver)
 	if from, to := fromTo(p); from != site || to != addrPort(ann, 99) || header.TCP(p[20:]).Flags() != header.TCPFlagRst || header.TCP(p[20:]).SequenceNumber() != 2000 {
 		t.Errorf("%s to %s: %v", from, to, header.TCP(p[20:]).Flags())
@@ -423,7 +423,7 @@ func TestTablesAreBounded(t *testing.T) {
 	if c.Flows+d.Flows != b.Counts().Flows || len(b.in) != len(b.out) || d.Flows < 20 {
 		t.Errorf("%d and %d of %d", c.Flows, d.Flows, b.Counts().Flows)
 	}
-	// Connections fill the table up: then nobody gets in, and nobody falls out.
+	// When the table is full of connections, new ones are refused and existing ones stay.
 	b = newBench(t, func(c *Config) { c.PerClient = 5 })
 	for i := range uint16(5) {
 		b.openTCP(addrPort(ann, 10+i), site)
@@ -495,7 +495,7 @@ func TestFragments(t *testing.T) {
 	if s, _ := fromTo(z); s.Addr() != self {
 		t.Errorf("a fragment leaks as %s", s)
 	}
-	// Put together again, the datagram is sound.
+	// After reassembly the datagram is valid.
 	back := append(bytes.Clone(a), z[20:]...)
 	binary.BigEndian.PutUint16(back[2:], uint16(len(back)))
 	binary.BigEndian.PutUint16(back[6:], 0)
@@ -504,7 +504,7 @@ func TestFragments(t *testing.T) {
 	if s, d := fromTo(back); !isSound(back) || s != from || d != addrPort(web, 6) {
 		t.Errorf("%s to %s, sound: %v", s, d, isSound(back))
 	}
-	if _, v := b.sendOut(append([]byte(nil), whole...)); v != Deliver { // it is more than the tunnel takes
+	if _, v := b.sendOut(append([]byte(nil), whole...)); v != Deliver { // larger than the MTU of the tunnel
 		t.Errorf("verdict %d", v)
 	}
 }
