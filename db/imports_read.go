@@ -23,8 +23,8 @@ const (
 
 // FillImport reads rows into the preview of an import, in batches, and classifies
 // each. It first deletes the lines of an earlier call, so it may be called again after
-// any failure. told is called after each batch.
-func (d *DB) FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.ImportRow, error], told func()) error {
+// any failure. onProgress is called after each batch.
+func (d *DB) FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.ImportRow, error], onProgress func()) error {
 	for _, class := range []connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad} {
 		if err := d.dropLines(ctx, id, class); err != nil {
 			return err
@@ -43,7 +43,7 @@ func (d *DB) FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.Im
 			if err := f.flushBatch(ctx); err != nil {
 				return err
 			}
-			told()
+			onProgress()
 		}
 	}
 	return f.flushBatch(ctx)

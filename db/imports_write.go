@@ -16,13 +16,13 @@ import (
 
 // WriteImport writes a confirmed import into the fleet, in batches. Each batch is one
 // transaction that also records its lines as written, so that after any crash the next
-// call continues with the first unwritten line. told is called after each batch. The
+// call continues with the first unwritten line. onProgress is called after each batch. The
 // error is Conflict if the import was cancelled.
-func (d *DB) WriteImport(ctx context.Context, i connexa.Import, told func()) error {
+func (d *DB) WriteImport(ctx context.Context, i connexa.Import, onProgress func()) error {
 	if err := d.dropText(ctx, i.ID); err != nil {
 		return err
 	}
-	w := importWriter{db: d, imp: i, onProgress: told}
+	w := importWriter{db: d, imp: i, onProgress: onProgress}
 	var err error
 	if w.insert, err = d.write.PrepareContext(ctx, insertNodesSQL(insertWidth)); err != nil {
 		return fmt.Errorf("prepare import %d: %w", i.ID, err)

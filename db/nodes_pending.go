@@ -29,9 +29,9 @@ func (d *DB) CountPendingDeletions(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// DeletePending deletes the nodes of ScheduleDeletion in throttled batches. It calls told
+// DeletePending deletes the nodes of ScheduleDeletion in throttled batches. It calls onProgress
 // after each batch with the deleted nodes and the runs whose counts changed.
-func (d *DB) DeletePending(ctx context.Context, told func(gone, runs []int64)) error {
+func (d *DB) DeletePending(ctx context.Context, onProgress func(gone, runs []int64)) error {
 	_, err := d.runThrottled(ctx, func(ctx context.Context, most int) (int64, bool, error) {
 		ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM pending_deletions ORDER BY node_id LIMIT ?`, most))
 		if err != nil || len(ids) == 0 {
@@ -41,7 +41,7 @@ func (d *DB) DeletePending(ctx context.Context, told func(gone, runs []int64)) e
 		if err != nil {
 			return 0, false, err
 		}
-		told(ids, runs)
+		onProgress(ids, runs)
 		return n, false, nil
 	})
 	if err != nil {

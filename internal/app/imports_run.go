@@ -20,11 +20,11 @@ type importWork interface {
 
 	ShapeImport(ctx context.Context, i connexa.Import) error
 	AskForMapping(ctx context.Context, id int64) error
-	FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.ImportRow, error], told func()) error
+	FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.ImportRow, error], onProgress func()) error
 	EndReading(ctx context.Context, id int64, lines int) error
 	FailImport(ctx context.Context, id int64, problem connexa.Text) error
 
-	WriteImport(ctx context.Context, i connexa.Import, told func()) error
+	WriteImport(ctx context.Context, i connexa.Import, onProgress func()) error
 	EndImport(ctx context.Context, id int64) error
 	ImportRunOf(ctx context.Context, id int64) (int64, error)
 	SetImportRun(ctx context.Context, id, runID int64) error

@@ -21,7 +21,7 @@ const (
 type deletionStore interface {
 	ScheduleDeletion(ctx context.Context, ids []int64) error
 	CountPendingDeletions(ctx context.Context) (int, error)
-	DeletePending(ctx context.Context, told func(gone, runs []int64)) error
+	DeletePending(ctx context.Context, onProgress func(gone, runs []int64)) error
 }
 
 // deletion is the progress of the background deletion. Later orders join it.
@@ -116,7 +116,7 @@ func (a *Nodes) deletePending(ctx context.Context) error {
 	if left, err := a.countPending(ctx); err != nil || left == 0 {
 		return err
 	}
-	var told, fleet time.Time
+	var published, fleet time.Time
 	err := a.store.DeletePending(ctx, func(gone, runs []int64) {
 		a.deletion.addDeleted(len(gone))
 		for _, id := range gone {
@@ -126,8 +126,8 @@ func (a *Nodes) deletePending(ctx context.Context) error {
 			a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 		}
 		now := a.env.Now()
-		if now.Sub(told) >= deletionEvery {
-			told = now
+		if now.Sub(published) >= deletionEvery {
+			published = now
 			a.env.Publish(connexa.Event{Topic: connexa.DeletionChanged})
 		}
 		if now.Sub(fleet) >= fleetEvery {
