@@ -14,7 +14,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/notify"
 )
 
-// startTelling starts a panel with a notifier that really sends.
+// startTelling starts a panel whose notifier sends messages.
 func startTelling(t *testing.T) (*panel, *browser) {
 	t.Helper()
 	p := startPanel(t, behindProxy)
@@ -137,17 +137,17 @@ func TestATestSaysWhetherItWentOut(t *testing.T) {
 	}
 }
 
-// told is a notifier that records notices.
-type told struct {
+// noticeRecorder is a notifier that records notices.
+type noticeRecorder struct {
 	*notify.Notifier
 	notices []connexa.Notice
 }
 
-func (n *told) Notify(notice connexa.Notice) { n.notices = append(n.notices, notice) }
+func (n *noticeRecorder) Notify(notice connexa.Notice) { n.notices = append(n.notices, notice) }
 
 func TestALoginFromANewAddressIsNews(t *testing.T) {
 	p := startPanel(t, behindProxy)
-	n := &told{}
+	n := &noticeRecorder{}
 	p.parts.notifier = n
 	p.rewire()
 	for i, tt := range []struct {

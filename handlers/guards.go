@@ -19,7 +19,8 @@ const (
 	longTime      = 30 * time.Minute
 )
 
-// guards registers handlers by who may call them.
+// guards registers handlers with their guard: who may call them and how long they may
+// take.
 type guards struct {
 	h        *Handlers
 	mux      *http.ServeMux

@@ -113,7 +113,7 @@ func BenchmarkDashboard(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			var took []time.Duration
 			for b.Loop() {
-				if busy { // whatever is written makes every figure old
+				if busy { // any write makes the cached figures stale
 					if err := p.db.NoteFleet(b.Context()); err != nil {
 						b.Fatal(err)
 					}

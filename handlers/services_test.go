@@ -17,7 +17,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// fakeServices records what the manager of services is told.
+// fakeServices records calls to the service manager.
 type fakeServices struct {
 	mu      sync.Mutex
 	stopped []int64
@@ -185,7 +185,7 @@ func TestTrafficOfAService(t *testing.T) {
 			sum += *v
 		}
 		all := 150e6 * 8 / 1e6 / float64(want.step)
-		if all < 1 { // it is told in kbit/s
+		if all < 1 { // the chart uses kbit/s
 			all *= 1000
 		}
 		if math.Abs(sum-all) > 0.02 {

@@ -117,7 +117,7 @@ type sessionWatches struct {
 	list map[connexa.Secret]*watched
 }
 
-// watched is one watched session.
+// watched is a session with open streams.
 type watched struct {
 	streams map[int]context.CancelFunc
 	next    int

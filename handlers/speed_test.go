@@ -45,7 +45,7 @@ func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
 	}
 	b.asHTMX("button").post("/runs", "kind", "speed", "id", "1").hasStatus(t, http.StatusOK).lacks(t, "<html").contains(t, "<dialog").contains(t, "#dialog")
 
-	// What is wrong with the answer is said, and the run is not lost.
+	// The form shows the error and keeps the run.
 	form := asked.hiddenOf("/speed/endpoints")
 	form.Set("endpoint_url", "speed.example.net")
 	bad := b.doRequest(http.MethodPost, "/speed/endpoints", form).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Enter a full URL").contains(t, `value="speed.example.net"`)
@@ -54,7 +54,7 @@ func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
 		t.Fatalf("the run is lost: %v", form)
 	}
 
-	// A good one goes on with the run, which says what it costs first.
+	// A valid endpoint leads back to the run, which first shows its cost.
 	form.Set("endpoint_url", "https://speed.example.net")
 	form.Set("endpoint_token", "blue-kite-7")
 	cost := b.doRequest(http.MethodPost, "/speed/endpoints", form).hasStatus(t, http.StatusOK).contains(t, "2 nodes × (25 MB down + 25 MB up) ≈ 100 MB").contains(t, "20 GB of the budget is left")
@@ -140,7 +140,7 @@ func TestEndpointsAreListedOrderedAndTried(t *testing.T) {
 		t.Errorf("endpoints: %s", got)
 	}
 
-	// A look at one that is stored goes with its token, and says what it found.
+	// The test of a stored endpoint uses its token and shows the result.
 	var asked connexa.Endpoint
 	var fails error
 	p.parts.try = func(_ context.Context, e connexa.Endpoint) (connexa.Measurement, error) {
@@ -177,7 +177,7 @@ func TestARowShowsTheFigureOfItsRunningTest(t *testing.T) {
 	}
 	box, done := p.h.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.NodeChanged })
 	defer done()
-	for i := range 100 { // within a moment: one is told of
+	for i := range 100 { // only one event is published
 		p.app.Speed.NoteSpeed(1, connexa.SpeedLive{Phase: connexa.PhaseDownload, Bits: int64(i) * 1e6})
 	}
 	if list := box.Drain(); len(list) != 1 {

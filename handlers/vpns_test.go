@@ -171,7 +171,8 @@ func TestProfileLink(t *testing.T) {
 	stranger := p.newBrowser()
 	stranger.get("/profile").hasStatus(t, http.StatusOK).contains(t, "This link works once").lacks(t, "CLIENT-KEY").lacks(t, m[1])
 	b.get("/profiles").contains(t, "1 unused link")
-	// In an address it would stand in logs: one of an earlier version gives nothing.
+	// A token in the query would appear in logs, so links of an earlier version no longer
+	// work.
 	stranger.get("/profile?token="+m[1]).hasStatus(t, http.StatusNotFound).contains(t, "an old format").lacks(t, m[1])
 	stranger.post("/profile?token="+m[1]).hasStatus(t, http.StatusNotFound).lacks(t, "CLIENT-KEY")
 	closeAndOpenClient(t, p, func() {

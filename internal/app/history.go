@@ -135,7 +135,7 @@ type Picture struct {
 	Spans    []connexa.Bucket // the oldest first
 }
 
-// pictureSpans is how many spans can be told apart in a picture.
+// pictureSpans is the maximum number of spans that are distinguishable in a picture.
 const pictureSpans = 400
 
 // NodePicture returns the picture of a node's history.

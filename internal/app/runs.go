@@ -23,7 +23,7 @@ type runStore interface {
 	LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error)
 }
 
-// runner is told about changes that it cannot read from the store.
+// runner receives changes that it cannot read from the store.
 type runner interface {
 	waker
 	Cancel(jobs []int64)

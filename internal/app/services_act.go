@@ -20,7 +20,7 @@ type serviceStore interface {
 	Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error)
 }
 
-// serviceRunner is told about changes that it cannot read from the store.
+// serviceRunner receives changes that it cannot read from the store.
 type serviceRunner interface {
 	Wake()
 	Retry(node int64)

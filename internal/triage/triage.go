@@ -152,7 +152,7 @@ func (t *Triage) Drain() []connexa.Job {
 	return jobs
 }
 
-// RunNotice is a notice for one run, which goes on.
+// RunNotice is a notice for one run, which continues.
 type RunNotice struct {
 	Run  int64
 	Text connexa.Text
