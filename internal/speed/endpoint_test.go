@@ -74,48 +74,26 @@ func (s *site) requestPaths() string {
 	return strings.Join(list, ", ")
 }
 
+// endpointTest is a server of a kind, the endpoint at it, and what a measurement has
+// to request.
+type endpointTest struct {
+	serve    func(s *site, w http.ResponseWriter, r *http.Request)
+	endpoint func(base string) (connexa.Endpoint, target)
+	paths    string
+	exit     string
+}
+
 func TestEndpoints(t *testing.T) {
-	size := func(r *http.Request, name string) int64 {
-		n, _ := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
-		return n
-	}
-	for name, tt := range map[string]struct {
-		serve func(s *site, w http.ResponseWriter, r *http.Request)
-		at    func(base string) (connexa.Endpoint, target)
-		paths string
-		exit  string
-	}{
+	for name, tt := range map[string]endpointTest{
 		"librespeed": {
-			func(s *site, w http.ResponseWriter, r *http.Request) {
-				switch r.URL.Path {
-				case "/backend/garbage.php":
-					writeBytes(w, size(r, "ckSize")<<20)
-				case "/backend/empty.php":
-					s.takeRequest(w, r)
-				case "/backend/getIP.php":
-					fmt.Fprint(w, `{"processedString":"203.0.113.7 - Example Net, NL","rawIspInfo":""}`)
-				default:
-					http.NotFound(w, r)
-				}
-			},
+			serveLibreSpeed,
 			func(base string) (connexa.Endpoint, target) {
 				return connexa.Endpoint{Kind: connexa.EndpointLibreSpeed, URL: base + "/backend/"}, nil
 			},
 			"GET /backend/getIP.php, GET /backend/empty.php, GET /backend/garbage.php, POST /backend/empty.php", "203.0.113.7",
 		},
 		"cloudflare": {
-			func(s *site, w http.ResponseWriter, r *http.Request) {
-				switch r.URL.Path {
-				case "/__down":
-					writeBytes(w, size(r, "bytes"))
-				case "/__up":
-					s.takeRequest(w, r)
-				case "/cdn-cgi/trace":
-					fmt.Fprint(w, "fl=1f2\nh=speed.cloudflare.com\nip=203.0.113.8\nts=1\n")
-				default:
-					http.NotFound(w, r)
-				}
-			},
+			serveCloudflare,
 			func(base string) (connexa.Endpoint, target) {
 				u, _ := url.Parse(base)
 				return connexa.Endpoint{Kind: connexa.EndpointCloudflare}, cloudflare{u}
@@ -123,19 +101,7 @@ func TestEndpoints(t *testing.T) {
 			"GET /cdn-cgi/trace, GET /__down, POST /__up", "203.0.113.8",
 		},
 		"urls": {
-			func(s *site, w http.ResponseWriter, r *http.Request) {
-				switch r.URL.Path {
-				case "/files/100MB.bin":
-					if r.Method == http.MethodGet {
-						w.Header().Set("Age", "60") // a CDN may send this
-						writeBytes(w, 1<<20)
-					}
-				case "/up":
-					s.takeRequest(w, r)
-				default:
-					http.NotFound(w, r)
-				}
-			},
+			serveURLs,
 			func(base string) (connexa.Endpoint, target) {
 				return connexa.Endpoint{Kind: connexa.EndpointURLs, URL: base + "/files/100MB.bin?key=1", UpURL: base + "/up"}, nil
 			},
@@ -143,40 +109,93 @@ func TestEndpoints(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, tt.serve)
-			e, to := tt.at(s.URL)
-			o := little
-			o.Mode = connexa.SpeedQuick
-			var m connexa.Measurement
-			var err error
-			if to == nil {
-				m, err = Measure(t.Context(), &Direct{}, []connexa.Endpoint{e}, o)
-			} else {
-				m, err = measureAgainst(t.Context(), &Direct{}, e, to, o, plans[o.Mode])
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if m.ExitIP != tt.exit || m.Down == 0 || m.Up == 0 || m.Endpoint != e.Name() || m.DownBytes < o.DownBytes || m.UpBytes < o.UpBytes {
-				t.Errorf("%+v", m)
-			}
-			if got := s.requestPaths(); got != tt.paths {
-				t.Errorf("asked for %s", got)
-			}
-			unique := map[string]bool{}
-			for _, r := range s.asked {
-				if r.ProtoMajor != 1 || r.Header.Get("Accept-Encoding") != "identity" || !strings.Contains(r.Header.Get("Cache-Control"), "no-store") {
-					t.Errorf("%s %s has %v", r.Method, r.URL, r.Header)
-				}
-				if unique[r.URL.RawQuery] {
-					t.Errorf("%s was asked for twice", r.URL)
-				}
-				unique[r.URL.RawQuery] = true
-			}
-			if name == "urls" && s.asked[0].URL.Query().Get("key") != "1" {
-				t.Error("the query of the address is lost")
+			s := checkEndpoint(t, tt)
+			if got := s.asked[0].URL.Query().Get("key"); name == "urls" && got != "1" {
+				t.Errorf("got key %q in the first request, want that of the address", got)
 			}
 		})
+	}
+}
+
+// checkEndpoint measures against a new server of the kind.
+func checkEndpoint(t *testing.T, tt endpointTest) *site {
+	t.Helper()
+	s := newSite(t, tt.serve)
+	e, to := tt.endpoint(s.URL)
+	o := little
+	o.Mode = connexa.SpeedQuick
+	var m connexa.Measurement
+	var err error
+	if to == nil {
+		m, err = Measure(t.Context(), &Direct{}, []connexa.Endpoint{e}, o)
+	} else {
+		m, err = measureAgainst(t.Context(), &Direct{}, e, to, o, plans[o.Mode])
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.ExitIP != tt.exit || m.Down == 0 || m.Up == 0 || m.Endpoint != e.Name() || m.DownBytes < o.DownBytes || m.UpBytes < o.UpBytes {
+		t.Errorf("got %+v, want speeds of at least %d and %d bytes with exit %q at %q", m, o.DownBytes, o.UpBytes, tt.exit, e.Name())
+	}
+	if got := s.requestPaths(); got != tt.paths {
+		t.Errorf("got requests %s, want %s", got, tt.paths)
+	}
+	unique := map[string]bool{}
+	for _, r := range s.asked {
+		if r.ProtoMajor != 1 || r.Header.Get("Accept-Encoding") != "identity" || !strings.Contains(r.Header.Get("Cache-Control"), "no-store") {
+			t.Errorf("%s %s: got HTTP/%d with %v, want HTTP/1 without compression and caches", r.Method, r.URL, r.ProtoMajor, r.Header)
+		}
+		if unique[r.URL.RawQuery] {
+			t.Errorf("got %s twice, want a query of its own for each request", r.URL)
+		}
+		unique[r.URL.RawQuery] = true
+	}
+	return s
+}
+
+// querySize returns a number in the query of a request.
+func querySize(r *http.Request, name string) int64 {
+	n, _ := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
+	return n
+}
+
+func serveLibreSpeed(s *site, w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/backend/garbage.php":
+		writeBytes(w, querySize(r, "ckSize")<<20)
+	case "/backend/empty.php":
+		s.takeRequest(w, r)
+	case "/backend/getIP.php":
+		fmt.Fprint(w, `{"processedString":"203.0.113.7 - Example Net, NL","rawIspInfo":""}`)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func serveCloudflare(s *site, w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/__down":
+		writeBytes(w, querySize(r, "bytes"))
+	case "/__up":
+		s.takeRequest(w, r)
+	case "/cdn-cgi/trace":
+		fmt.Fprint(w, "fl=1f2\nh=speed.cloudflare.com\nip=203.0.113.8\nts=1\n")
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func serveURLs(s *site, w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/files/100MB.bin":
+		if r.Method == http.MethodGet {
+			w.Header().Set("Age", "60") // as a CDN may
+			writeBytes(w, 1<<20)
+		}
+	case "/up":
+		s.takeRequest(w, r)
+	default:
+		http.NotFound(w, r)
 	}
 }
 
@@ -295,32 +314,35 @@ func endpointKinds(base string) map[string]struct {
 	return all
 }
 
-// TestUploadsThatAreNone checks answers with which endpoints refuse an upload: the
-// result has a download, no upload, and a reason.
-func TestUploadsThatAreNone(t *testing.T) {
+// refusedUpload is the answer of an endpoint to an upload and the error for it.
+type refusedUpload struct {
+	up   func(http.ResponseWriter, *http.Request)
+	want Refused
+}
+
+// TestRefusedUploads has endpoints of every kind that refuse an upload. The download
+// is measured, the upload is not, and the error has the reason.
+func TestRefusedUploads(t *testing.T) {
 	other := newSite(t, func(s *site, w http.ResponseWriter, r *http.Request) { s.takeRequest(w, r) })
 	redirect := func(code int) func(http.ResponseWriter, *http.Request) {
 		return func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL+"/landing?sig=SECRET", code)
 		}
 	}
-	for name, tt := range map[string]struct {
-		up   func(http.ResponseWriter, *http.Request)
-		want Refused
-	}{
+	for name, tt := range map[string]refusedUpload{
 		"301": {redirect(301), Refused{Status: 301, Reason: ReasonRedirect}},
 		"302": {redirect(302), Refused{Status: 302, Reason: ReasonRedirect}},
 		"303": {redirect(303), Refused{Status: 303, Reason: ReasonRedirect}},
 		"307": {redirect(307), Refused{Status: 307, Reason: ReasonRedirect}},
 		"308": {redirect(308), Refused{Status: 308, Reason: ReasonRedirect}},
-		"a redirect to nowhere": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) },
+		"a redirect without a Location": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) },
 			Refused{Status: 302, Reason: ReasonRedirect}},
 		"a redirect after a part": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
 			redirect(302)(w, r)
 		}, Refused{Status: 302, Reason: ReasonRedirect}},
 		"an answer before the body": {func(w http.ResponseWriter, _ *http.Request) {
-			// The client still has more to send than the buffers of a connection hold.
+			// The rest of the body is larger than the buffers of a connection.
 			_ = http.NewResponseController(w).EnableFullDuplex()
 			w.WriteHeader(http.StatusOK)
 			_ = http.NewResponseController(w).Flush()
@@ -339,46 +361,57 @@ func TestUploadsThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
-				switch {
-				case r.Method == http.MethodPost && r.ContentLength <= trialUpload:
-					_, _ = io.Copy(io.Discard, r.Body) // only large uploads are refused
-				case r.Method == http.MethodPost:
-					tt.up(w, r)
-				case r.URL.Path == "/echo" || r.URL.Path == "/empty.php" || r.URL.Path == "/getIP.php" || r.URL.Path == "/cdn-cgi/trace" ||
-					r.URL.Query().Get("bytes") == "0":
-					fmt.Fprintln(w, "203.0.113.9")
-				default:
-					writeBytes(w, 1<<20)
-				}
-			})
-			for kind, k := range endpointKinds(s.URL) {
-				// This is more than the buffers of all streams hold, so that the answers arrive before
-				// there is a figure.
-				o := Options{Mode: connexa.SpeedQuick, DownBytes: 1 << 20, UpBytes: 1 << 30}
-				m, err := measureAgainst(t.Context(), &Direct{}, k.e, k.to, o, plans[o.Mode])
-				var no *Refused
-				if !errors.As(err, &no) || no.Status != tt.want.Status || no.Reason != tt.want.Reason {
-					t.Errorf("%s: %v, want %+v", kind, err, tt.want)
-					continue
-				}
-				if m.Down == 0 || m.Up != 0 || no.Cause() != tt.want.Cause() {
-					t.Errorf("%s: %s, %+v", kind, no.Cause(), m)
-				}
-				if strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "landing") {
-					t.Errorf("%s: %v", kind, err)
-				}
-				if u, _ := url.Parse(other.URL); tt.want.Reason == ReasonRedirect && name[0] == '3' && no.Elsewhere != u.Host {
-					t.Errorf("%s: leads to %q", kind, no.Elsewhere)
-				}
+			host := ""
+			if u, _ := url.Parse(other.URL); tt.want.Reason == ReasonRedirect && name[0] == '3' {
+				host = u.Host
 			}
+			checkRefusedUpload(t, tt, host)
 		})
 	}
 	t.Cleanup(func() {
 		if len(other.asked) > 0 {
-			t.Errorf("the other host was asked %d times", len(other.asked))
+			t.Errorf("got %d requests at the other host, want none", len(other.asked))
 		}
 	})
+}
+
+// checkRefusedUpload measures against endpoints of all kinds. A host is the one that
+// the error names; "" is not checked.
+func checkRefusedUpload(t *testing.T, tt refusedUpload, host string) {
+	t.Helper()
+	s := newSite(t, func(_ *site, w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost && r.ContentLength <= trialUpload:
+			_, _ = io.Copy(io.Discard, r.Body) // only large uploads are refused
+		case r.Method == http.MethodPost:
+			tt.up(w, r)
+		case r.URL.Path == "/echo" || r.URL.Path == "/empty.php" || r.URL.Path == "/getIP.php" || r.URL.Path == "/cdn-cgi/trace" ||
+			r.URL.Query().Get("bytes") == "0":
+			fmt.Fprintln(w, "203.0.113.9")
+		default:
+			writeBytes(w, 1<<20)
+		}
+	})
+	for kind, k := range endpointKinds(s.URL) {
+		// More than the buffers of all streams hold, so that no speed is known
+		// before the answers are.
+		o := Options{Mode: connexa.SpeedQuick, DownBytes: 1 << 20, UpBytes: 1 << 30}
+		m, err := measureAgainst(t.Context(), &Direct{}, k.e, k.to, o, plans[o.Mode])
+		var got *Refused
+		if !errors.As(err, &got) || got.Status != tt.want.Status || got.Reason != tt.want.Reason {
+			t.Errorf("%s: got %v, want %+v", kind, err, tt.want)
+			continue
+		}
+		if m.Down == 0 || m.Up != 0 || got.Cause() != tt.want.Cause() {
+			t.Errorf("%s: got %s, %+v; want %s and only a download", kind, got.Cause(), m, tt.want.Cause())
+		}
+		if strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "landing") {
+			t.Errorf("%s: got %v, want an error without the address", kind, err)
+		}
+		if host != "" && got.Elsewhere != host {
+			t.Errorf("%s: got host %q, want %q", kind, got.Elsewhere, host)
+		}
+	}
 }
 
 // TestAnswersBehindTheUpload uses endpoints that refuse an upload after reading all of
