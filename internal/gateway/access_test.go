@@ -69,53 +69,20 @@ func (p *fakeClients) removeClient(name string) {
 	delete(p.users, name)
 }
 
-// TestWhoLosesAccessIsCut revokes the access of connected clients, one after the
-// other, in every possible way. Each must be disconnected within five seconds and
+// TestRevokedClientIsDisconnected revokes the access of connected clients, one after
+// the other, in every possible way. Each must be disconnected within five seconds and
 // refused afterwards, and other clients must not be affected.
-func TestWhoLosesAccessIsCut(t *testing.T) {
+func TestRevokedClientIsDisconnected(t *testing.T) {
 	checkLeaks(t)
-	everybody := &fakeClients{users: map[string]connexa.ClientLogin{}}
-	person := func(id int64, name string) connexa.ClientLogin {
-		return connexa.ClientLogin{
-			Client: connexa.Client{ID: id, Name: name, Enabled: true, Scope: connexa.ScopeAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
-		}
-	}
-	everybody.putClient(person(1, "bystander"))
-	var manager *gateway.Manager
-	users := access.New(access.Config{Store: everybody, Log: slog.New(slog.DiscardHandler), OnRevoked: func() {
-		if manager != nil {
-			manager.Revalidate()
-		}
-	}})
-	s := newSite(t, lab.Config{Nodes: 1}, func(cfg *gateway.Config) {
-		cfg.Login = func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool) {
-			return users.Client(s.NodeID, user, password, from)
-		}
-	})
-	manager = s.manager
-	s.awaitState(t, 1, connexa.ServiceOnline)
-	if err := users.Load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ran := make(chan error, 1)
-	go func() { ran <- users.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ran; err != nil {
-			t.Error(err)
-		}
-	})
-
-	at := s.wanted[0].Listen.String()
-	bystander, err := bySOCKS(at, "bystander")
+	a := startAccessTest(t)
+	bystander, err := bySOCKS(a.at, "bystander")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer bystander.Close()
 	for i, tt := range []struct {
-		name string
-		lose func(*connexa.ClientLogin)
+		name   string
+		revoke func(*connexa.ClientLogin)
 	}{
 		{"switched-off", func(u *connexa.ClientLogin) { u.Enabled = false }},
 		{"expired", func(u *connexa.ClientLogin) { u.Expires = time.Now() }},
@@ -127,53 +94,105 @@ func TestWhoLosesAccessIsCut(t *testing.T) {
 		{"deleted", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			u := person(int64(i+2), tt.name)
-			everybody.putClient(u)
-			if err := users.Load(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			var conns []net.Conn
-			for how, dial := range map[string]func(at, user string) (net.Conn, error){"SOCKS5": bySOCKS, "HTTP": byHTTP} {
-				c, err := dial(at, tt.name)
-				if err != nil {
-					t.Fatalf("%s: %v", how, err)
-				}
-				defer c.Close()
-				echoThrough(t, c)
-				conns = append(conns, c)
-			}
-			if tt.lose == nil {
-				everybody.removeClient(tt.name)
-			} else {
-				tt.lose(&u)
-				everybody.putClient(u)
-			}
-			users.Wake()
-			if u.Quota > 0 {
-				for _, c := range conns {
-					_, _ = c.Write(make([]byte, u.Quota))
-				}
-			}
-			for _, c := range conns {
-				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-				if _, err := io.Copy(io.Discard, c); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("after five seconds: %v", err)
-				}
-			}
-			if c, err := bySOCKS(at, tt.name); err == nil {
-				c.Close()
-				t.Error("comes in again")
-			}
+			a.checkDisconnected(t, newClient(int64(i+2), tt.name), tt.revoke)
 			echoThrough(t, bystander)
 		})
 	}
-	if err := users.Flush(t.Context()); err != nil {
+	if err := a.directory.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	everybody.mu.Lock()
-	defer everybody.mu.Unlock()
-	if everybody.moved == 0 {
-		t.Error("nobody moved anything")
+	a.clients.mu.Lock()
+	defer a.clients.mu.Unlock()
+	if a.clients.moved == 0 {
+		t.Error("got no saved traffic, want some")
+	}
+}
+
+// accessTest is a gateway with one node whose clients a directory lets in.
+type accessTest struct {
+	clients   *fakeClients
+	directory *access.Directory
+	at        string // address of the proxy
+}
+
+func startAccessTest(t *testing.T) *accessTest {
+	t.Helper()
+	a := &accessTest{clients: &fakeClients{users: map[string]connexa.ClientLogin{}}}
+	a.clients.putClient(newClient(1, "bystander"))
+	var manager *gateway.Manager
+	a.directory = access.New(access.Config{Store: a.clients, Log: slog.New(slog.DiscardHandler), OnRevoked: func() {
+		if manager != nil {
+			manager.Revalidate()
+		}
+	}})
+	s := newSite(t, lab.Config{Nodes: 1}, func(cfg *gateway.Config) {
+		cfg.Login = func(s connexa.Service, user, password string, from netip.Addr) (socks5.Client, bool) {
+			return a.directory.Client(s.NodeID, user, password, from)
+		}
+	})
+	manager = s.manager
+	s.awaitState(t, 1, connexa.ServiceOnline)
+	if err := a.directory.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- a.directory.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	})
+	a.at = s.wanted[0].Listen.String()
+	return a
+}
+
+func newClient(id int64, name string) connexa.ClientLogin {
+	return connexa.ClientLogin{
+		Client: connexa.Client{ID: id, Name: name, Enabled: true, Scope: connexa.ScopeAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
+	}
+}
+
+// checkDisconnected connects a client in both protocols and revokes its access. A nil
+// revoke deletes the client.
+func (a *accessTest) checkDisconnected(t *testing.T, u connexa.ClientLogin, revoke func(*connexa.ClientLogin)) {
+	t.Helper()
+	a.clients.putClient(u)
+	if err := a.directory.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var conns []net.Conn
+	for how, dial := range map[string]func(at, user string) (net.Conn, error){"SOCKS5": bySOCKS, "HTTP": byHTTP} {
+		c, err := dial(a.at, u.Name)
+		if err != nil {
+			t.Fatalf("%s: %v", how, err)
+		}
+		defer c.Close()
+		echoThrough(t, c)
+		conns = append(conns, c)
+	}
+	if revoke == nil {
+		a.clients.removeClient(u.Name)
+	} else {
+		revoke(&u)
+		a.clients.putClient(u)
+	}
+	a.directory.Wake()
+	if u.Quota > 0 {
+		for _, c := range conns {
+			_, _ = c.Write(make([]byte, u.Quota))
+		}
+	}
+	for _, c := range conns {
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.Copy(io.Discard, c); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v after five seconds, want a closed connection", err)
+		}
+	}
+	if c, err := bySOCKS(a.at, u.Name); err == nil {
+		c.Close()
+		t.Error("got a new connection, want it refused")
 	}
 }
 

@@ -36,7 +36,7 @@ func TestAnyOrder(t *testing.T) {
 			return step{rapid.SampledFrom(whatHappens).Draw(rt, "what"), rapid.Int64Range(1, 7).Draw(rt, "node")}
 		}), 1, 40).Draw(rt, "steps")
 		var wrong string
-		runBubble(t, func(t *testing.T) { wrong = inOrder(t, steps) })
+		runBubble(t, func(t *testing.T) { wrong = applyInOrder(t, steps) })
 		if wrong != "" {
 			rt.Fatal(wrong)
 		}
@@ -58,138 +58,165 @@ func sharedPrefix(n int64) connexa.Service {
 	return s
 }
 
-// inOrder applies the steps and describes the first violation, or returns "".
-func inOrder(t *testing.T, steps []step) (wrong string) {
-	b := newBench(t)
-	b.names["name-4.test"], b.names["name-7.test"] = newService(1).Address, newService(2).Address
-	sessions := map[netip.Addr]int{} // by server; guarded by b.mu
-	add := func(server netip.Addr, n int) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if sessions[server] += n; sessions[server] > 1 && wrong == "" {
-			wrong = fmt.Sprintf("%d sessions to %s", sessions[server], server)
-		}
-	}
-	track := func(m *Manager) {
-		dial := m.Dial
-		m.Dial = func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
-			at := b.at(s.Address) // the session counts from the start of the dial
-			if err := b.Locks.LockAddress(local, s.Address, at); err != nil {
-				return nil, err
-			}
-			add(at, 1)
-			tun, err := dial(ctx, s, local)
-			if err != nil {
-				add(at, -1)
-				return nil, err
-			}
-			return &tracked{Tunnel: tun, closed: func() { add(at, -1) }}, nil
-		}
-	}
-	track(b.Manager)
-	b.run()
+// applyInOrder applies the steps and describes the first violation, or returns "".
+func applyInOrder(t *testing.T, steps []step) string {
+	o := orderTest{bench: newBench(t), sessions: map[netip.Addr]int{}}
+	o.names["name-4.test"], o.names["name-7.test"] = newService(1).Address, newService(2).Address
+	o.countSessions()
+	o.run()
 	for _, st := range steps {
-		switch st.what {
-		case "want":
-			b.editService(st.node, func(s *connexa.Service) { *s = sharedPrefix(st.node) })
-		case "unwant":
-			b.disableService(st.node)
-		case "tunnel ends":
-			if g := b.gatewayOf(st.node); g != nil {
-				if tun := g.currentTunnel(); tun != nil {
-					tun.(*tracked).Tunnel.(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
-				}
-			}
-		case "edit", "move":
-			b.mu.Lock()
-			s, ok := b.wanted[st.node]
-			if s.Password += "x"; st.what == "move" {
-				s.Address = newService(st.node%4 + 1).Address
-			}
-			if ok {
-				b.wanted[st.node] = s
-			}
-			b.mu.Unlock()
-			b.Wake()
-		case "retry":
-			b.Retry(st.node)
-		case "probe":
-			server := sharedPrefix(st.node).Address
-			free, _, ok := b.Locks.TryProbe(server)
-			if !ok {
-				break
-			}
-			at := b.at(server)
-			if b.Locks.LockAddress(netip.Addr{}, server, at) != nil {
-				free()
-				break
-			}
-			add(at, 1)
-			go func() {
-				time.Sleep(20 * time.Second)
-				add(at, -1)
-				free()
-			}()
-		case "renumber":
-			b.mu.Lock()
-			b.names["name-4.test"], b.names["name-7.test"] = b.names["name-7.test"], b.names["name-4.test"]
-			b.mu.Unlock()
-		case "a moment":
-			time.Sleep(100 * time.Millisecond)
-		case "a minute":
-			time.Sleep(time.Minute)
-		case "an hour":
-			time.Sleep(time.Hour)
-		case "servers work":
-			b.passDials()
-		case "servers refuse":
-			b.failDials(wrongLogin())
-		case "servers are silent":
-			b.failDials(refusedBy(pptp.StepTCP, "timeout"))
-		case "machine fails":
-			b.failDials(&pptp.Error{Step: pptp.StepTCP, Code: "failed", Err: syscall.EMFILE})
-		case "offline", "online":
-			b.setOnline(st.what == "online")
-		case "restart":
-			b.stop()
-			next := NewManager(b.Config)
-			next.Dial, next.Locks = b.Manager.Dial, NewSessionLocks()
-			time.Sleep(time.Minute) // probes of the previous process have ended
-			b.Manager = next
-			b.run()
-		}
+		o.apply(st)
 		time.Sleep(time.Millisecond)
 	}
-	b.passDials()
-	b.setOnline(true)
+	o.passDials()
+	o.setOnline(true)
 	time.Sleep(2 * failedRetryEvery)
+	o.checkStates()
+	o.stop()
+	synctest.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for server, n := range o.sessions {
+		if n != 0 && o.wrong == "" {
+			o.wrong = fmt.Sprintf("got %d sessions to %s after the stop, want none", n, server)
+		}
+	}
+	if len(o.taken) > 0 && o.wrong == "" {
+		o.wrong = fmt.Sprintf("got open ports %v after the stop, want none", o.taken)
+	}
+	return o.wrong
+}
+
+type orderTest struct {
+	*bench
+	sessions map[netip.Addr]int // by server; guarded by mu
+	wrong    string             // the violation; guarded by mu
+}
+
+// addSessions adds n to the number of sessions of a server.
+func (o *orderTest) addSessions(server netip.Addr, n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sessions[server] += n; o.sessions[server] > 1 && o.wrong == "" {
+		o.wrong = fmt.Sprintf("got %d sessions to %s, want at most 1", o.sessions[server], server)
+	}
+}
+
+// countSessions makes the manager count the sessions of each server.
+func (o *orderTest) countSessions() {
+	dial := o.Dial
+	o.Dial = func(ctx context.Context, s connexa.Service, local netip.Addr) (Tunnel, error) {
+		at := o.at(s.Address) // the session counts from the start of the dial
+		if err := o.Locks.LockAddress(local, s.Address, at); err != nil {
+			return nil, err
+		}
+		o.addSessions(at, 1)
+		tun, err := dial(ctx, s, local)
+		if err != nil {
+			o.addSessions(at, -1)
+			return nil, err
+		}
+		return &tracked{Tunnel: tun, closed: func() { o.addSessions(at, -1) }}, nil
+	}
+}
+
+func (o *orderTest) apply(st step) {
+	switch st.what {
+	case "want":
+		o.editService(st.node, func(s *connexa.Service) { *s = sharedPrefix(st.node) })
+	case "unwant":
+		o.disableService(st.node)
+	case "tunnel ends":
+		if g := o.gatewayOf(st.node); g != nil {
+			if tun := g.currentTunnel(); tun != nil {
+				tun.(*tracked).Tunnel.(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
+			}
+		}
+	case "edit", "move":
+		o.edit(st)
+	case "retry":
+		o.Retry(st.node)
+	case "probe":
+		o.probe(sharedPrefix(st.node).Address)
+	case "renumber":
+		o.mu.Lock()
+		o.names["name-4.test"], o.names["name-7.test"] = o.names["name-7.test"], o.names["name-4.test"]
+		o.mu.Unlock()
+	case "a moment":
+		time.Sleep(100 * time.Millisecond)
+	case "a minute":
+		time.Sleep(time.Minute)
+	case "an hour":
+		time.Sleep(time.Hour)
+	case "servers work":
+		o.passDials()
+	case "servers refuse":
+		o.failDials(wrongLogin())
+	case "servers are silent":
+		o.failDials(refusedBy(pptp.StepTCP, "timeout"))
+	case "machine fails":
+		o.failDials(&pptp.Error{Step: pptp.StepTCP, Code: "failed", Err: syscall.EMFILE})
+	case "offline", "online":
+		o.setOnline(st.what == "online")
+	case "restart":
+		o.stop()
+		next := NewManager(o.Config)
+		next.Dial, next.Locks = o.Dial, NewSessionLocks()
+		time.Sleep(time.Minute) // probes of the previous process have ended
+		o.Manager = next
+		o.run()
+	}
+}
+
+// edit changes the password of a node, and its address if it moves.
+func (o *orderTest) edit(st step) {
+	o.mu.Lock()
+	s, ok := o.wanted[st.node]
+	if s.Password += "x"; st.what == "move" {
+		s.Address = newService(st.node%4 + 1).Address
+	}
+	if ok {
+		o.wanted[st.node] = s
+	}
+	o.mu.Unlock()
+	o.Wake()
+}
+
+// probe holds a session to a server for 20 seconds if the locks allow it.
+func (o *orderTest) probe(server string) {
+	free, _, ok := o.Locks.TryProbe(server)
+	if !ok {
+		return
+	}
+	at := o.at(server)
+	if o.Locks.LockAddress(netip.Addr{}, server, at) != nil {
+		free()
+		return
+	}
+	o.addSessions(at, 1)
+	go func() {
+		time.Sleep(20 * time.Second)
+		o.addSessions(at, -1)
+		free()
+	}()
+}
+
+// checkStates checks the services some time after all servers work again.
+func (o *orderTest) checkStates() {
 	for n := range int64(8) {
-		g := b.stateOf(n)
-		b.mu.Lock()
-		_, wanted := b.wanted[n]
-		b.mu.Unlock()
+		g := o.stateOf(n)
+		o.mu.Lock()
+		_, wanted := o.wanted[n]
+		o.mu.Unlock()
 		switch {
 		case !wanted && g.State != connexa.ServiceOff && g.State != "":
-			wrong = fmt.Sprintf("node %d is not wanted and %s", n, g.State)
+			o.wrong = fmt.Sprintf("node %d is not wanted: got %s, want it off", n, g.State)
 		case wanted && g.State != connexa.ServiceOnline && (g.State != connexa.ServiceFailed || g.Reason.IsZero()):
-			wrong = fmt.Sprintf("node %d is wanted and %s because of %v", n, g.State, g.Reason)
+			o.wrong = fmt.Sprintf("node %d is wanted: got %s because of %v, want it online or failed with a reason", n, g.State, g.Reason)
 		case wanted && g.State == connexa.ServiceFailed && !slices.Contains([]string{"service.reason.in_use", "service.reason.refused"}, g.Reason.Key):
-			wrong = fmt.Sprintf("node %d is wanted, all is well, and it is %s because of %v", n, g.State, g.Reason)
+			o.wrong = fmt.Sprintf("node %d is wanted and its server works: got %s because of %v, want another reason", n, g.State, g.Reason)
 		}
 	}
-	b.stop()
-	synctest.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for server, n := range sessions {
-		if n != 0 && wrong == "" {
-			wrong = fmt.Sprintf("%d sessions to %s are left", n, server)
-		}
-	}
-	if len(b.taken) > 0 && wrong == "" {
-		wrong = fmt.Sprintf("ports are left: %v", b.taken)
-	}
-	return wrong
 }
 
 // tracked is a tunnel that reports when it is closed.

@@ -12,101 +12,116 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// TestADay runs gateways for 24 simulated hours. Servers fail and return, refuse
-// logins and lose their internet, and this machine loses its uplink. When all problems
-// have ended, no service is stuck, nothing has leaked, and every change has a reason.
-func TestADay(t *testing.T) {
+// TestServicesRecoverFromDay runs gateways for 24 simulated hours. Servers fail and
+// return, refuse logins and lose their internet, and this machine loses its uplink.
+// When all problems have ended, no service is stuck, nothing has leaked, and every
+// change has a reason.
+func TestServicesRecoverFromDay(t *testing.T) {
 	runBubble(t, func(t *testing.T) {
-		const n = 24
-		b := newBench(t)
-		rnd := rand.New(rand.NewPCG(7, 8)) // guarded by b.mu in dials
-		trouble := false                   // guarded by b.mu
-		b.dialWith(func(context.Context, connexa.Service) (*fakeTunnel, error) {
-			b.mu.Lock()
-			dice := rnd.IntN(10)
-			bad := trouble
-			b.mu.Unlock()
-			switch {
-			case bad && dice < 4:
-				return nil, refusedBy(pptp.StepTCP, "timeout")
-			case bad && dice < 6:
-				return nil, refusedBy(pptp.StepGRE, "no_inbound")
-			case bad && dice < 7:
-				return nil, wrongLogin()
-			}
-			return b.newTunnel(), nil
-		})
-		var nodes []int64
-		for i := range int64(n) {
-			nodes = append(nodes, i+1)
+		d := dayTest{bench: newBench(t), rnd: rand.New(rand.NewPCG(7, 8))}
+		d.dialWith(d.dialServer)
+		for i := range int64(24) {
+			d.nodes = append(d.nodes, i+1)
 		}
-		b.enableService(nodes...)
-		b.run()
+		d.enableService(d.nodes...)
+		d.run()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		before := runtime.NumGoroutine()
-
-		ended := 0
 		for range 24 * 60 / 5 {
-			b.mu.Lock()
-			node, dice := rnd.Int64N(n)+1, rnd.IntN(12)
-			b.mu.Unlock()
-			switch {
-			case dice < 6:
-				if tun := b.gatewayOf(node).currentTunnel(); tun != nil {
-					tun.(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
-					ended++
-				}
-			case dice < 8:
-				b.mu.Lock()
-				trouble = !trouble
-				b.mu.Unlock()
-			case dice == 8:
-				b.setOnline(false)
-				time.Sleep(time.Minute)
-				b.setOnline(true)
-			case dice == 9:
-				b.mu.Lock()
-				b.targets = !b.targets
-				b.mu.Unlock()
-			case dice == 10:
-				b.editService(node, func(s *connexa.Service) { s.Password += "x" })
-			default:
-				b.disableService(node)
-				time.Sleep(10 * time.Second)
-				b.wantState(node, connexa.ServiceOff, "service.reason.stopped")
-				b.enableService(node)
-			}
+			d.makeTrouble()
 			time.Sleep(5 * time.Minute)
 		}
-		b.mu.Lock()
-		trouble, b.targets = false, true
-		b.mu.Unlock()
+		d.mu.Lock()
+		d.trouble, d.targets = false, true
+		d.mu.Unlock()
 		time.Sleep(2 * failedRetryEvery)
-		for _, node := range nodes {
-			if g := b.stateOf(node); g.State != connexa.ServiceOnline {
-				// After too many refused logins the service waits for the admin.
-				if g.State != connexa.ServiceFailed || g.Reason.Key != "service.reason.refused" {
-					t.Errorf("node %d is stuck: %s because of %v, %s", node, g.State, g.Reason, g.Cause)
-				}
-				b.Retry(node)
-			}
-		}
-		time.Sleep(time.Minute)
-		for _, node := range nodes {
-			b.wantState(node, connexa.ServiceOnline, "")
-			wantReasons(t, node, b.historyOf(node))
-		}
+		d.checkOnline(t)
 		if after := runtime.NumGoroutine(); after > before {
-			t.Errorf("%d goroutines at the beginning of the day, %d at its end", before, after)
+			t.Errorf("got %d goroutines at the end of the day, want at most the %d of its start", after, before)
 		}
-		if ended < 100 {
-			t.Errorf("only %d sessions ended", ended)
+		if d.ended < 100 {
+			t.Errorf("got %d sessions that ended, want at least 100", d.ended)
 		}
-		if b.most > maxDialing {
-			t.Errorf("%d dialed at once", b.most)
+		if d.most > maxDialing {
+			t.Errorf("got %d concurrent dials, want at most %d", d.most, maxDialing)
 		}
 	})
+}
+
+type dayTest struct {
+	*bench
+	nodes   []int64
+	rnd     *rand.Rand // guarded by mu in dials
+	trouble bool       // servers fail; guarded by mu
+	ended   int        // number of sessions that the server ended
+}
+
+func (d *dayTest) dialServer(context.Context, connexa.Service) (*fakeTunnel, error) {
+	d.mu.Lock()
+	dice, trouble := d.rnd.IntN(10), d.trouble
+	d.mu.Unlock()
+	switch {
+	case trouble && dice < 4:
+		return nil, refusedBy(pptp.StepTCP, "timeout")
+	case trouble && dice < 6:
+		return nil, refusedBy(pptp.StepGRE, "no_inbound")
+	case trouble && dice < 7:
+		return nil, wrongLogin()
+	}
+	return d.newTunnel(), nil
+}
+
+// makeTrouble starts or ends one random problem.
+func (d *dayTest) makeTrouble() {
+	d.mu.Lock()
+	node, dice := d.rnd.Int64N(int64(len(d.nodes)))+1, d.rnd.IntN(12)
+	d.mu.Unlock()
+	switch {
+	case dice < 6:
+		if tun := d.gatewayOf(node).currentTunnel(); tun != nil {
+			tun.(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
+			d.ended++
+		}
+	case dice < 8:
+		d.mu.Lock()
+		d.trouble = !d.trouble
+		d.mu.Unlock()
+	case dice == 8:
+		d.setOnline(false)
+		time.Sleep(time.Minute)
+		d.setOnline(true)
+	case dice == 9:
+		d.mu.Lock()
+		d.targets = !d.targets
+		d.mu.Unlock()
+	case dice == 10:
+		d.editService(node, func(s *connexa.Service) { s.Password += "x" })
+	default:
+		d.disableService(node)
+		time.Sleep(10 * time.Second)
+		d.wantState(node, connexa.ServiceOff, "service.reason.stopped")
+		d.enableService(node)
+	}
+}
+
+// checkOnline checks that all services are online, some after a retry by the admin.
+func (d *dayTest) checkOnline(t *testing.T) {
+	t.Helper()
+	for _, node := range d.nodes {
+		if g := d.stateOf(node); g.State != connexa.ServiceOnline {
+			// After too many refused logins the service waits for the admin.
+			if g.State != connexa.ServiceFailed || g.Reason.Key != "service.reason.refused" {
+				t.Errorf("node %d: got %s because of %v, %s; want it online or its login refused", node, g.State, g.Reason, g.Cause)
+			}
+			d.Retry(node)
+		}
+	}
+	time.Sleep(time.Minute)
+	for _, node := range d.nodes {
+		d.wantState(node, connexa.ServiceOnline, "")
+		wantReasons(t, node, d.historyOf(node))
+	}
 }
 
 // wantReasons checks that each change for the worse in a history has a reason.

@@ -24,9 +24,7 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 	s.awaitState(t, 2, connexa.ServiceOnline)
 	const size = 1 << 20
 	want := getPage(t, s.webClient(t, 2, "socks5"), fmt.Sprintf("http://198.51.100.7/sha256/%d", size))
-	at := s.wanted[0].Listen.String()
-	d := net.Dialer{Timeout: 10 * time.Second} // uses the same source address as the other clients
-	open := func() (net.Conn, error) { return d.DialContext(t.Context(), "tcp", at) }
+	bad := badClients{at: s.wanted[0].Listen.String(), enough: make(chan struct{})}
 
 	// This client does not read the data that it has requested.
 	stalls, err := s.dialProxy(t, 1, farWeb)
@@ -37,55 +35,16 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 	if _, err := fmt.Fprintf(stalls, "GET /bytes/%d HTTP/1.1\r\nHost: x\r\n\r\n", int64(1)<<38); err != nil {
 		t.Fatal(err)
 	}
-
-	var bad, good sync.WaitGroup
-	enough := make(chan struct{})
-	annoy := func(f func()) {
-		bad.Go(func() {
-			for {
-				select {
-				case <-enough:
-					return
-				default:
-					f()
-				}
-			}
-		})
-	}
-	send := func(text string) func() {
-		return func() {
-			c, err := open()
-			if err != nil {
-				return
-			}
-			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(3 * time.Second)) // an error would also fail the write
-			_, _ = io.WriteString(c, text)
-			_, _ = io.Copy(io.Discard, c) // until the proxy closes the connection or the deadline
-		}
-	}
-	annoy(send("\x05\x01\x02\x01\x04exit\x05wrong"))
-	annoy(send("\x16\x03\x01\x02\x00\x01\xfc\x03\x03"))
-	annoy(send("\x05\x01\x02\x07\x07"))
-	// This opens 10,000 silent connections, at most 300 at a time.
+	bad.sendRepeatedly(t, "\x05\x01\x02\x01\x04exit\x05wrong")
+	bad.sendRepeatedly(t, "\x16\x03\x01\x02\x00\x01\xfc\x03\x03")
+	bad.sendRepeatedly(t, "\x05\x01\x02\x07\x07")
 	crowd := make(chan struct{})
 	go func() {
 		defer close(crowd)
-		var held []net.Conn
-		for range 10_000 {
-			if c, err := open(); err == nil {
-				held = append(held, c)
-			}
-			if len(held) >= 300 {
-				held[0].Close()
-				held = held[1:]
-			}
-		}
-		for _, c := range held {
-			c.Close()
-		}
+		bad.openSilent(t, 10_000, 300)
 	}()
 
+	var good sync.WaitGroup
 	for _, node := range []int64{1, 2} {
 		for _, scheme := range []string{"socks5", "http"} {
 			good.Go(func() {
@@ -97,7 +56,7 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 					default:
 					}
 					if err := downloadedBytes(c, size, want); err != nil {
-						t.Errorf("node %d by %s: %v", node, scheme, err)
+						t.Errorf("node %d by %s: got %v, want nil", node, scheme, err)
 						return
 					}
 				}
@@ -106,10 +65,65 @@ func TestBadClientsDisturbNobody(t *testing.T) {
 	}
 	good.Wait()
 	<-crowd
-	close(enough)
+	close(bad.enough)
 	bad.Wait()
 	if g, counts, ok := s.manager.Live(1); !ok || g.State != connexa.ServiceOnline || counts.Open > 10 {
-		t.Errorf("afterwards it is %s with %+v", g.State, counts)
+		t.Errorf("got %s with %+v afterwards, want %s with at most 10 connections", g.State, counts, connexa.ServiceOnline)
+	}
+}
+
+// badClients are clients of the proxy at an address. They run until enough is closed
+// and use the same source address as the other clients.
+type badClients struct {
+	sync.WaitGroup
+	at     string
+	enough chan struct{}
+}
+
+func (b *badClients) open(t *testing.T) (net.Conn, error) {
+	d := net.Dialer{Timeout: 10 * time.Second}
+	return d.DialContext(t.Context(), "tcp", b.at)
+}
+
+// sendRepeatedly starts a client that sends text in one connection after the other.
+func (b *badClients) sendRepeatedly(t *testing.T, text string) {
+	b.Go(func() {
+		for {
+			select {
+			case <-b.enough:
+				return
+			default:
+				b.send(t, text)
+			}
+		}
+	})
+}
+
+func (b *badClients) send(t *testing.T, text string) {
+	c, err := b.open(t)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(3 * time.Second)) // an error would also fail the write
+	_, _ = io.WriteString(c, text)
+	_, _ = io.Copy(io.Discard, c) // until the proxy closes the connection or the deadline
+}
+
+// openSilent opens n silent connections, at most limit at a time.
+func (b *badClients) openSilent(t *testing.T, n, limit int) {
+	var held []net.Conn
+	for range n {
+		if c, err := b.open(t); err == nil {
+			held = append(held, c)
+		}
+		if len(held) >= limit {
+			held[0].Close()
+			held = held[1:]
+		}
+	}
+	for _, c := range held {
+		c.Close()
 	}
 }
 

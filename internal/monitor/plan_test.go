@@ -52,10 +52,10 @@ func drawFact(t *rapid.T, kind connexa.Kind) connexa.Fact {
 	return rapid.SampledFrom([]connexa.Fact{connexa.LoggedIn, connexa.NoAnswer, connexa.NoTunnel, connexa.LoginRefused, connexa.NoFact}).Draw(t, "login")
 }
 
-// TestPlanKeepsSchedule plans probes of a node with any results for months and
-// checks what the schedule promises: fine nodes are not probed more often than the
-// settings say, failed ones again within six hours, refused logins at most three
-// times and a day apart, and no node that is monitored is forgotten.
+// TestPlanKeepsSchedule simulates months of a node with arbitrary results. It checks
+// that fine nodes are not probed more often than configured, that failed ones are
+// probed again within six hours, that refused logins are retried at most three times
+// and a day apart, and that no node drops out of the schedule.
 func TestPlanKeepsSchedule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := scheduleTest{settings: anySettings(t), fineSince: testStart}
@@ -68,7 +68,7 @@ func TestPlanKeepsSchedule(t *testing.T) {
 				}
 				return // an admin has to act
 			}
-			// Its turn may come late, never early.
+			// The probe may be late, but never early.
 			now = laterOf(now, s.node.watch.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
 			before := s.node.watch
 			look := s.plan(t, now)
@@ -91,7 +91,7 @@ func TestPlanKeepsSchedule(t *testing.T) {
 type scheduleTest struct {
 	settings           connexa.MonitorSettings
 	node               fakeNode
-	lastPing, lastLook time.Time // of a fine node, since it is fine
+	lastPing, lastLook time.Time // of a node that is fine, since it became fine
 	lastTry            time.Time
 	tries              int
 	fineSince          time.Time

@@ -145,7 +145,8 @@ func countedConn(t *testing.T, a, b *Stack) (*Counted, net.Conn) {
 	return c, far
 }
 
-// Bytes that nobody takes are written, and do not count.
+// TestWrittenIsNotAcked checks that bytes which the peer does not read are written but
+// do not count.
 func TestWrittenIsNotAcked(t *testing.T) {
 	noLeaks(t)
 	a, b := twoStacks(t, func(pa, _ *pipe) {
