@@ -104,7 +104,7 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 	if err != nil {
 		return views.Node{}, err
 	}
-	v.Watched = views.WatchedOf(watch, schedule, h.now())
+	v.NextProbe = views.NextProbeOf(watch, schedule, h.now())
 	if err := h.addService(ctx, &v); err != nil {
 		return views.Node{}, err
 	}

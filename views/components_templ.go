@@ -159,7 +159,7 @@ func StatusBadge(s connexa.Status, testing bool) templ.Component {
 	})
 }
 
-// TraceArgs are the arguments of Ladder.
+// TraceArgs are the arguments of TraceBars.
 type TraceArgs struct {
 	Reached   connexa.Step
 	Cause     connexa.Cause
@@ -167,9 +167,9 @@ type TraceArgs struct {
 	ByService bool // a running service answered: the steps below its answer were not tested
 }
 
-// Ladder shows the steps of a probe as ten bars: how far it got, where it failed and
+// TraceBars shows the steps of a probe as ten bars: how far it got, where it failed and
 // whether it is still running. If a running service answered, the bars are hollow.
-func Ladder(a TraceArgs) templ.Component {
+func TraceBars(a TraceArgs) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

@@ -36,8 +36,8 @@ func MonitorSetupOf(s connexa.MonitorSettings) MonitorSetup {
 	}}
 }
 
-// Watched holds when the monitor probes a node next, and why.
-type Watched struct {
+// NextProbe holds when the monitor probes a node next, and why.
+type NextProbe struct {
 	On   bool
 	Next connexa.Kind // empty if no probe is scheduled
 	At   time.Time
@@ -45,9 +45,9 @@ type Watched struct {
 	Why  connexa.Text
 }
 
-// WatchedOf returns the part of a node page about the monitor.
-func WatchedOf(w *connexa.Monitored, s connexa.MonitorSettings, now time.Time) Watched {
-	v := Watched{On: s.On, Why: w.Why(s)}
+// NextProbeOf returns the part of a node page about the monitor.
+func NextProbeOf(w *connexa.Monitored, s connexa.MonitorSettings, now time.Time) NextProbe {
+	v := NextProbe{On: s.On, Why: w.Why(s)}
 	if s.On && w != nil && s.Covers(w.Tags) {
 		v.Next, v.At, v.Soon = w.Next(), w.DueAt, !w.DueAt.After(now)
 	}
@@ -55,7 +55,7 @@ func WatchedOf(w *connexa.Monitored, s connexa.MonitorSettings, now time.Time) W
 }
 
 // nextText describes the next scheduled probe.
-func (v Watched) nextText(p *i18n.Printer) string {
+func (v NextProbe) nextText(p *i18n.Printer) string {
 	switch {
 	case v.Next == "":
 		return p.T("monitor.next.none")

@@ -26,8 +26,8 @@ func monitorSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[s
 	over.ID, over.State, over.FinishedAt, over.Offer = 2, connexa.RunDone, now.Add(-time.Minute), true
 	node, down := sampleNode(), sampleNode()
 	node.Flapping = true
-	node.Watched = WatchedOf(&connexa.Monitored{DueAt: now.Add(20 * time.Minute), LoginAt: now.Add(3 * time.Hour), Plan: connexa.PlanUp, Status: connexa.LoginOK, Tags: []string{"eu"}}, s.Monitor, now)
-	down.Watched = WatchedOf(&connexa.Monitored{DueAt: now.Add(26 * time.Hour), Plan: connexa.PlanRefused, Attempts: 2, Status: connexa.LoginFailed, Tags: []string{"eu"}}, s.Monitor, now)
+	node.NextProbe = NextProbeOf(&connexa.Monitored{DueAt: now.Add(20 * time.Minute), LoginAt: now.Add(3 * time.Hour), Plan: connexa.PlanUp, Status: connexa.LoginOK, Tags: []string{"eu"}}, s.Monitor, now)
+	down.NextProbe = NextProbeOf(&connexa.Monitored{DueAt: now.Add(26 * time.Hour), Plan: connexa.PlanRefused, Attempts: 2, Status: connexa.LoginFailed, Tags: []string{"eu"}}, s.Monitor, now)
 	rows := sampleRows()
 	rows[0].Flapping, rows[4].Flapping, rows[8].Flapping = true, true, true
 	list := NodeList{

@@ -338,8 +338,8 @@ func monitorOffer() templ.Component {
 	})
 }
 
-// watchedBox says when the monitor probes a node next, and why.
-func watchedBox(v Watched) templ.Component {
+// nextProbeBox says when the monitor probes a node next, and why.
+func nextProbeBox(v NextProbe) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

@@ -29,7 +29,7 @@ type Node struct {
 	Kinds   []connexa.RunKind
 	Reveal  string // URL that shows the password; empty if not offered
 
-	Watched Watched
+	NextProbe NextProbe
 
 	Serves  bool                // services can be started here
 	Service *connexa.ServiceRow // nil if the node never had one
@@ -548,7 +548,7 @@ func NodePanel(n Node) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = watchedBox(n.Watched).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = nextProbeBox(n.NextProbe).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -1881,7 +1881,7 @@ func Row(r NodeRow, speed bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Ladder(TraceArgs{Reached: r.Basis.Reached, Cause: r.Basis.Cause, Testing: r.Testing, ByService: r.Basis.ByService()}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = TraceBars(TraceArgs{Reached: r.Basis.Reached, Cause: r.Basis.Cause, Testing: r.Testing, ByService: r.Basis.ByService()}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -676,7 +676,7 @@ func runGroup(r connexa.Run, g RunGroup) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if !g.Result.Inconclusive() {
-			templ_7745c5c3_Err = Ladder(TraceArgs{Reached: g.Reached, Cause: g.Cause, ByService: g.ByService()}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = TraceBars(TraceArgs{Reached: g.Reached, Cause: g.Cause, ByService: g.ByService()}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
