@@ -32,66 +32,27 @@ type fake struct {
 
 func newFake(t *testing.T) *fake {
 	f := &fake{p: i18n.New(i18n.English, nil).At(now), messages: make(chan string, 8)}
-	draw := func(w http.ResponseWriter, r *http.Request, c templ.Component) {
-		w.Header().Set("Content-Security-Policy", policy)
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if err := c.Render(i18n.With(r.Context(), f.p), w); err != nil {
-			t.Error(err)
-		}
-	}
-	list := func(r *http.Request) Nodes {
-		filter, err := connexa.ParseFilter(r.URL.Query())
-		if err != nil {
-			t.Error(err)
-		}
-		l := NodeList{
-			Query: connexa.ListQuery{Filter: filter, Sort: connexa.ParseSort(r.URL.Query().Get("sort")), Size: 50},
-			Page:  connexa.NodePage{Total: 300, Next: "c"}, Fleet: 300, Rows: sampleRows(), Kinds: []connexa.RunKind{connexa.RunPing}, Stream: "/events?page=nodes",
-		}
-		return Nodes{NodeFilters{filter, connexa.Facets{Total: 300, Statuses: map[connexa.Status]int{connexa.PingOK: 200, connexa.PingFailed: 100}, Countries: []connexa.Facet{{Value: "DE", Count: 3}}}}, l}
-	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+static.Prefix, static.Handler())
 	mux.HandleFunc("GET /nodes", func(w http.ResponseWriter, r *http.Request) {
-		if v := list(r); r.Header.Get("HX-Request") == "true" {
-			draw(w, r, NodeListPart(v.List))
+		if v := fakeNodes(t, r); r.Header.Get("HX-Request") == "true" {
+			f.render(t, w, r, NodeListPart(v.List))
 		} else {
-			draw(w, r, NodesPage(Page{Title: "Nodes", Nav: NavNodes, Account: "admin", Here: "/nodes"}, v))
+			f.render(t, w, r, NodesPage(Page{Title: "Nodes", Nav: NavNodes, Account: "admin", Here: "/nodes"}, v))
 		}
 	})
 	mux.HandleFunc("POST /nodes/delete", func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
-		draw(w, r, ConfirmDialog(ConfirmDelete(f.p, len(r.PostForm["id"]), r.PostForm)))
+		f.render(t, w, r, ConfirmDialog(ConfirmDelete(f.p, len(r.PostForm["id"]), r.PostForm)))
 	})
 	mux.HandleFunc("POST /runs", func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
-		draw(w, r, ToastPartial(Toast{Tone: ToneGood, Text: connexa.T("nodes.match", len(r.PostForm["id"]))}))
+		f.render(t, w, r, ToastPartial(Toast{Tone: ToneGood, Text: connexa.T("nodes.match", len(r.PostForm["id"]))}))
 	})
 	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
-		draw(w, r, Bare(Page{Title: "login"}))
+		f.render(t, w, r, Bare(Page{Title: "login"}))
 	})
-	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
-		f.mu.Lock()
-		refusal := f.refusal
-		f.mu.Unlock()
-		if refusal != 0 {
-			http.Error(w, "no", refusal)
-			return
-		}
-		w.Header().Set("Content-Type", "text/event-stream")
-		rc := http.NewResponseController(w)
-		fmt.Fprint(w, "event: ping\ndata: \n\n")
-		rc.Flush()
-		for {
-			select {
-			case <-r.Context().Done():
-				return
-			case m := <-f.messages:
-				fmt.Fprint(w, m)
-				rc.Flush()
-			}
-		}
-	})
+	mux.HandleFunc("GET /events", f.stream)
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.asked = append(f.asked, r.Method+" "+r.URL.RequestURI())
@@ -100,6 +61,51 @@ func newFake(t *testing.T) *fake {
 	}))
 	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
 	return f
+}
+
+func (f *fake) render(t *testing.T, w http.ResponseWriter, r *http.Request, c templ.Component) {
+	w.Header().Set("Content-Security-Policy", policy)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if err := c.Render(i18n.With(r.Context(), f.p), w); err != nil {
+		t.Error(err)
+	}
+}
+
+// fakeNodes returns a page of 300 nodes with the filter and the order of a request.
+func fakeNodes(t *testing.T, r *http.Request) Nodes {
+	filter, err := connexa.ParseFilter(r.URL.Query())
+	if err != nil {
+		t.Error(err)
+	}
+	l := NodeList{
+		Query: connexa.ListQuery{Filter: filter, Sort: connexa.ParseSort(r.URL.Query().Get("sort")), Size: 50},
+		Page:  connexa.NodePage{Total: 300, Next: "c"}, Fleet: 300, Rows: sampleRows(), Kinds: []connexa.RunKind{connexa.RunPing}, Stream: "/events?page=nodes",
+	}
+	return Nodes{NodeFilters{filter, connexa.Facets{Total: 300, Statuses: map[connexa.Status]int{connexa.PingOK: 200, connexa.PingFailed: 100}, Countries: []connexa.Facet{{Value: "DE", Count: 3}}}}, l}
+}
+
+// stream answers /events with f.messages, or with f.refusal.
+func (f *fake) stream(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	refusal := f.refusal
+	f.mu.Unlock()
+	if refusal != 0 {
+		http.Error(w, "no", refusal)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	rc := http.NewResponseController(w)
+	fmt.Fprint(w, "event: ping\ndata: \n\n")
+	rc.Flush()
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case m := <-f.messages:
+			fmt.Fprint(w, m)
+			rc.Flush()
+		}
+	}
 }
 
 // refuseStream sets the status with which /events answers from now on; 0 streams.
@@ -118,7 +124,7 @@ func (f *fake) wasRequested(t *testing.T, request string) {
 			return
 		}
 	}
-	t.Errorf("nobody asked %q; asked were %q", request, f.asked)
+	t.Errorf("got requests %q, want %q among them", f.asked, request)
 }
 
 // sendPartial sends one unnamed message to the page's stream.

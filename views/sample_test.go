@@ -19,6 +19,27 @@ func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	at := func(nav Nav, title string, runs ...RunBar) Page {
 		return Page{Title: title, Nav: nav, Account: "admin", Here: "/", Theme: theme, Nodes: 4688, Live: len(runs), Runs: runs}
 	}
+	pages := map[string]templ.Component{
+		"dashboard":    DashboardPage(at(NavDashboard, p.T("dash.title")), sampleDashboard()),
+		"dash-empty":   DashboardPage(at(NavDashboard, p.T("dash.title")), Dashboard{}),
+		"failure":      Failure(at(NavNone, p.T("failure.not_found")), 404, connexa.T("error.not_found")),
+		"failure-bare": Failure(Page{Title: "x", Theme: theme}, 503, connexa.T("error.internal")),
+		"confirm":      ConfirmPage(at(NavNodes, p.T("nodes.delete")), ConfirmDelete(p, 4688, connexa.Filter{Text: "x"}.Values())),
+	}
+	maps.Copy(pages, nodeListSamples(p, at))
+	maps.Copy(pages, nodeSamples(at))
+	maps.Copy(pages, nodeFormSamples(p, at))
+	maps.Copy(pages, runSamples(p, at))
+	maps.Copy(pages, monitorSamples(p, at))
+	maps.Copy(pages, speedSamples(p, at))
+	maps.Copy(pages, serviceSamples(p, at(NavServices, p.T("services.title"))))
+	maps.Copy(pages, channelSamples(p, at(NavSettings, p.T("channels.title"))))
+	maps.Copy(pages, clientSamples(p, at(NavClients, p.T("clients.title"))))
+	maps.Copy(pages, importSamples(p, at(NavImport, p.T("import.title"))))
+	return pages
+}
+
+func nodeListSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...RunBar) Page) map[string]templ.Component {
 	list := NodeList{
 		Query:  connexa.ListQuery{Sort: connexa.Sort{Key: connexa.SortStatus, Desc: true}, Size: 50},
 		Page:   connexa.NodePage{Total: 4688, From: 50, Next: "n", Prev: "p"},
@@ -44,12 +65,27 @@ func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		Tags:      []connexa.Facet{{Value: "branch", Count: 40}, {Value: "canada", Count: 12}},
 		Causes:    []connexa.Facet{{Value: "tcp.timeout", Count: 302}, {Value: "tcp.refused", Count: 141}, {Value: "control.not_pptp", Count: 84}},
 	}
-	bar := RunBar{
+	bar := sampleRunBar()
+	banners := at(NavNodes, p.T("nodes.title"), bar)
+	banners.Banners = []Banner{{ID: "banner-key", Tone: ToneWarn, Title: connexa.T("nodes.empty.title"), Text: connexa.T("nodes.empty.text"), Action: &Action{Text: connexa.T("look.save"), URL: "/x"}}}
+	banners.Toasts = []Toast{{Tone: ToneGood, Text: connexa.T("history.added")}, {Tone: ToneBad, Text: connexa.T("error.internal")}}
+	return map[string]templ.Component{
+		"nodes":        NodesPage(at(NavNodes, p.T("nodes.title"), bar), Nodes{NodeFilters{Facets: facets}, list}),
+		"nodes-none":   NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Filter: narrowed.Query.Filter, Facets: facets}, narrowed}),
+		"nodes-first":  NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{}, first}),
+		"nodes-banner": NodesPage(banners, Nodes{NodeFilters{Facets: facets}, list}),
+	}
+}
+
+func sampleRunBar() RunBar {
+	return RunBar{
 		ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, PerSecond: 5.2, Left: 44 * time.Second,
 		Tally: connexa.Tally{Total: 640, Good: 301, Slow: 24, Bad: 83, Inconclusive: 4},
 	}
-	paused := bar
-	paused.State, paused.Notice = connexa.RunPaused, connexa.T("error.internal")
+}
+
+// nodeSamples returns the node page in its states.
+func nodeSamples(at func(nav Nav, title string, runs ...RunBar) Page) map[string]templ.Component {
 	node, good, fresh := sampleNode(), sampleNode(), sampleNode()
 	good.Status, good.Failures = connexa.SpeedOK, connexa.FailureStreaks{NoAnswer: 1}
 	good.Basis = &connexa.Entry{
@@ -82,25 +118,7 @@ func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	pinged.Later = good.Basis
 	suspect.Status, suspect.Failures, suspect.Later = connexa.LoginOK, connexa.FailureStreaks{NoTunnel: 1}, suspect.Basis
 	suspect.Basis = loggedIn.Basis
-	form := NodeForm{
-		Input:       connexa.NodeInput{Address: "192.0.2.300", Port: "99999", Login: "ops1", Country: "CA", State: "ON", City: "Toronto", Tags: "branch, canada"},
-		Errors:      connexa.FieldErrors{"address": connexa.T("field.address.octet", "300"), "port": connexa.T("field.port"), "password": connexa.T("field.password.empty")},
-		Suggestions: map[string][]string{"provider": {"Example Net"}, "tags": {"branch"}},
-	}
-	edit := NodeForm{ID: 7, Input: connexa.NodeInput{Address: "203.0.113.77", Port: "1723", Login: "ops3"}, Status: connexa.SpeedOK}
-	run := sampleRun()
-	over := run
-	over.ID, over.State, over.FinishedAt, over.Retry = 2, connexa.RunCancelled, now.Add(-time.Minute), 83
-	banners := at(NavNodes, p.T("nodes.title"), bar)
-	banners.Banners = []Banner{{ID: "banner-key", Tone: ToneWarn, Title: connexa.T("nodes.empty.title"), Text: connexa.T("nodes.empty.text"), Action: &Action{Text: connexa.T("look.save"), URL: "/x"}}}
-	banners.Toasts = []Toast{{Tone: ToneGood, Text: connexa.T("history.added")}, {Tone: ToneBad, Text: connexa.T("error.internal")}}
-	pages := map[string]templ.Component{
-		"nodes":        NodesPage(at(NavNodes, p.T("nodes.title"), bar), Nodes{NodeFilters{Facets: facets}, list}),
-		"nodes-none":   NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Filter: narrowed.Query.Filter, Facets: facets}, narrowed}),
-		"nodes-first":  NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{}, first}),
-		"nodes-banner": NodesPage(banners, Nodes{NodeFilters{Facets: facets}, list}),
-		"dashboard":    DashboardPage(at(NavDashboard, p.T("dash.title")), sampleDashboard()),
-		"dash-empty":   DashboardPage(at(NavDashboard, p.T("dash.title")), Dashboard{}),
+	return map[string]templ.Component{
 		"node-bad":     NodePage(at(NavNodes, "203.0.113.77"), node),
 		"node-good":    NodePage(at(NavNodes, "203.0.113.77"), good),
 		"node-login":   NodePage(at(NavNodes, "203.0.113.77"), loggedIn),
@@ -109,27 +127,38 @@ func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"node-suspect": NodePage(at(NavNodes, "203.0.113.77"), suspect),
 		"node-through": NodePage(at(NavNodes, "203.0.113.77"), through),
 		"node-fresh":   NodePage(at(NavNodes, "203.0.113.77"), fresh),
-		"form-new":     NodeFormPage(at(NavNodes, p.T("node.new")), form),
-		"form-edit":    NodeFormPage(at(NavNodes, p.T("node.edit", "203.0.113.77")), edit),
+	}
+}
+
+func nodeFormSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...RunBar) Page) map[string]templ.Component {
+	form := NodeForm{
+		Input:       connexa.NodeInput{Address: "192.0.2.300", Port: "99999", Login: "ops1", Country: "CA", State: "ON", City: "Toronto", Tags: "branch, canada"},
+		Errors:      connexa.FieldErrors{"address": connexa.T("field.address.octet", "300"), "port": connexa.T("field.port"), "password": connexa.T("field.password.empty")},
+		Suggestions: map[string][]string{"provider": {"Example Net"}, "tags": {"branch"}},
+	}
+	edit := NodeForm{ID: 7, Input: connexa.NodeInput{Address: "203.0.113.77", Port: "1723", Login: "ops3"}, Status: connexa.SpeedOK}
+	return map[string]templ.Component{
+		"form-new":  NodeFormPage(at(NavNodes, p.T("node.new")), form),
+		"form-edit": NodeFormPage(at(NavNodes, p.T("node.edit", "203.0.113.77")), edit),
 		"form-proof": NodeFormPage(at(NavNodes, p.T("node.edit", "192.0.2.7")), NodeForm{
 			ID: 8, Revision: 2, Status: connexa.LoginOK, Input: connexa.NodeInput{Address: "192.0.2.7", Port: "1723", Login: "ops1", Encryption: "off"},
 			Errors: connexa.FieldErrors{"password": connexa.T("account.proof.node")},
 		}),
-		"runs":         RunsPage(at(NavRuns, p.T("runs.title"), paused), Runs{Runs: []connexa.Run{run.Run, over.Run, {ID: 1, Kind: connexa.RunPing, State: connexa.RunDone, By: "admin", CreatedAt: now.Add(-26 * time.Hour), FinishedAt: now.Add(-25 * time.Hour), Tally: connexa.Tally{Total: 4688, Good: 4000, Bad: 688}}}, Older: "/runs?before=1"}),
-		"runs-none":    RunsPage(at(NavRuns, p.T("runs.title")), Runs{}),
-		"run":          RunPage(at(NavRuns, p.T("kind.ping")), run),
-		"run-over":     RunPage(at(NavRuns, p.T("kind.ping")), over),
-		"failure":      Failure(at(NavNone, p.T("failure.not_found")), 404, connexa.T("error.not_found")),
-		"failure-bare": Failure(Page{Title: "x", Theme: theme}, 503, connexa.T("error.internal")),
-		"confirm":      ConfirmPage(at(NavNodes, p.T("nodes.delete")), ConfirmDelete(p, 4688, connexa.Filter{Text: "x"}.Values())),
 	}
-	maps.Copy(pages, monitorSamples(p, at))
-	maps.Copy(pages, speedSamples(p, at))
-	maps.Copy(pages, serviceSamples(p, at(NavServices, p.T("services.title"))))
-	maps.Copy(pages, channelSamples(p, at(NavSettings, p.T("channels.title"))))
-	maps.Copy(pages, clientSamples(p, at(NavClients, p.T("clients.title"))))
-	maps.Copy(pages, importSamples(p, at(NavImport, p.T("import.title"))))
-	return pages
+}
+
+func runSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...RunBar) Page) map[string]templ.Component {
+	paused := sampleRunBar()
+	paused.State, paused.Notice = connexa.RunPaused, connexa.T("error.internal")
+	run := sampleRun()
+	over := run
+	over.ID, over.State, over.FinishedAt, over.Retry = 2, connexa.RunCancelled, now.Add(-time.Minute), 83
+	return map[string]templ.Component{
+		"runs":      RunsPage(at(NavRuns, p.T("runs.title"), paused), Runs{Runs: []connexa.Run{run.Run, over.Run, {ID: 1, Kind: connexa.RunPing, State: connexa.RunDone, By: "admin", CreatedAt: now.Add(-26 * time.Hour), FinishedAt: now.Add(-25 * time.Hour), Tally: connexa.Tally{Total: 4688, Good: 4000, Bad: 688}}}, Older: "/runs?before=1"}),
+		"runs-none": RunsPage(at(NavRuns, p.T("runs.title")), Runs{}),
+		"run":       RunPage(at(NavRuns, p.T("kind.ping")), run),
+		"run-over":  RunPage(at(NavRuns, p.T("kind.ping")), over),
+	}
 }
 
 func sampleRows() []NodeRow {

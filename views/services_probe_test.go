@@ -9,10 +9,10 @@ import (
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// TestAServiceAnswersForAServer checks that a probe which a running service answered
+// TestProbeByServiceShowsTestedSteps checks that a probe which a running service answered
 // shows only tested steps as reached, on the node page, on the run page and in the
 // node list.
-func TestAServiceAnswersForAServer(t *testing.T) {
+func TestProbeByServiceShowsTestedSteps(t *testing.T) {
 	probe := func(kind connexa.Kind, cause connexa.Cause, text string, rungs ...connexa.StepResult) connexa.Entry {
 		mark := connexa.ResultGood
 		if cause != "" {
@@ -42,37 +42,42 @@ func TestAServiceAnswersForAServer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, lang := range i18n.Langs() {
-				p := i18n.New(lang, nil)
-				var classes []string
-				for _, s := range stepLines(p, &tt.entry) {
-					classes = append(classes, s.class)
-					if s.class == "later" && s.note != p.T("node.step.untested") {
-						t.Errorf("%s: the step %s says %q", lang, s.name, s.note)
-					}
-				}
-				if got := strings.Join(classes, " "); got != tt.want {
-					t.Errorf("%s: the steps are %s, want %s", lang, got, tt.want)
-				}
-				if tt.entry.Cause == "" && goodNews(p, Node{}, &tt.entry) == p.T("node.good") {
-					t.Errorf("%s: a probe that tested no step says that all is well", lang)
-				}
-				b := connexa.Basis{Kind: tt.entry.Kind, At: now, Reached: tt.entry.Reached, Cause: tt.entry.Cause}
-				if tt.entry.Reached != connexa.NoStep {
-					continue // a row of an old database lacks this information
-				}
-				a := TraceArgs{Reached: b.Reached, Cause: b.Cause, ByService: b.ByService()}
-				if strings.Contains(strings.Join(a.stepBars(), " "), "ok") || !strings.Contains(a.ariaLabel(p), p.T("ladder.service")) {
-					t.Errorf("%s: the row shows %v, %q", lang, a.stepBars(), a.ariaLabel(p))
-				}
-				if title := basisTitle(p, &connexa.Node{Basis: b}); !strings.Contains(title, p.T("ladder.service")) {
-					t.Errorf("%s: the row's title is %q", lang, title)
-				}
-				g := RunGroup{RunGroup: connexa.RunGroup{Result: tt.entry.Result, Reached: tt.entry.Reached, Cause: tt.entry.Cause}}
-				if more := g.moreCount(p); !g.ByService() || tt.entry.Cause == "" && more != p.T("run.reached.service") {
-					t.Errorf("%s: the group of a run says %q", lang, more)
-				}
+				checkServiceProbe(t, i18n.New(lang, nil), tt.entry, tt.want)
 			}
 		})
+	}
+}
+
+// checkServiceProbe checks the views of a result. want has the CSS classes of the steps.
+func checkServiceProbe(t *testing.T, p *i18n.Printer, e connexa.Entry, want string) {
+	t.Helper()
+	var classes []string
+	for _, s := range stepLines(p, &e) {
+		classes = append(classes, s.class)
+		if s.class == "later" && s.note != p.T("node.step.untested") {
+			t.Errorf("%s: step %s: got note %q, want %q", p.Lang(), s.name, s.note, p.T("node.step.untested"))
+		}
+	}
+	if got := strings.Join(classes, " "); got != want {
+		t.Errorf("%s: got steps %s, want %s", p.Lang(), got, want)
+	}
+	if e.Cause == "" && goodNews(p, Node{}, &e) == p.T("node.good") {
+		t.Errorf("%s: got the text of a full test, want that of a service", p.Lang())
+	}
+	if e.Reached != connexa.NoStep {
+		return // a row of an old database lacks this information
+	}
+	b := connexa.Basis{Kind: e.Kind, At: now, Reached: e.Reached, Cause: e.Cause}
+	a := TraceArgs{Reached: b.Reached, Cause: b.Cause, ByService: b.ByService()}
+	if strings.Contains(strings.Join(a.stepBars(), " "), "ok") || !strings.Contains(a.ariaLabel(p), p.T("ladder.service")) {
+		t.Errorf("%s: row: got %v, %q; want no step ok and %q", p.Lang(), a.stepBars(), a.ariaLabel(p), p.T("ladder.service"))
+	}
+	if title := basisTitle(p, &connexa.Node{Basis: b}); !strings.Contains(title, p.T("ladder.service")) {
+		t.Errorf("%s: row: got title %q, want %q in it", p.Lang(), title, p.T("ladder.service"))
+	}
+	g := RunGroup{RunGroup: connexa.RunGroup{Result: e.Result, Reached: e.Reached, Cause: e.Cause}}
+	if more := g.moreCount(p); !g.ByService() || e.Cause == "" && more != p.T("run.reached.service") {
+		t.Errorf("%s: group of a run: got %q, want %q", p.Lang(), more, p.T("run.reached.service"))
 	}
 }
 
