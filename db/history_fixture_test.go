@@ -16,7 +16,7 @@ type madeUp struct {
 	at          time.Time
 	what        connexa.EntryKind
 	kind        connexa.Kind
-	mark        connexa.Result
+	result      connexa.Result
 	turn, stale bool
 	reached     connexa.Step
 	latency     time.Duration
@@ -40,7 +40,7 @@ func putHistory(tb testing.TB, d *DB, rows []madeUp) {
 			if r.turn {
 				after = connexa.PingFailed
 			}
-			if _, err := stmt.Exec(r.node, toMillis(r.at), r.what, r.kind, r.mark, after, r.stale, r.reached.Index(), toMicros(r.latency),
+			if _, err := stmt.Exec(r.node, toMillis(r.at), r.what, r.kind, r.result, after, r.stale, r.reached.Index(), toMicros(r.latency),
 				r.tried, r.lost, positiveOrNil(r.down), positiveOrNil(r.up)); err != nil {
 				return err
 			}
@@ -59,21 +59,21 @@ func someHistory(rng *rand.Rand, nodes []int64, n int, from time.Time, every tim
 		r := &rows[i]
 		*r = madeUp{
 			node: nodes[rng.IntN(len(nodes))], at: from.Add(time.Duration(i) * every), what: connexa.EntryProbe, kind: connexa.Ping,
-			mark: connexa.ResultGood, reached: connexa.Control, latency: time.Duration(5000+rng.IntN(200_000)) * time.Microsecond, tried: 3, lost: rng.IntN(3),
+			result: connexa.ResultGood, reached: connexa.Control, latency: time.Duration(5000+rng.IntN(200_000)) * time.Microsecond, tried: 3, lost: rng.IntN(3),
 		}
 		switch rng.IntN(12) {
 		case 0:
-			r.mark, r.reached, r.latency, r.lost = connexa.ResultBad, connexa.Resolve, 0, 3
+			r.result, r.reached, r.latency, r.lost = connexa.ResultBad, connexa.Resolve, 0, 3
 		case 1: // another program listens on that port
-			r.mark, r.reached = connexa.ResultBad, connexa.TCP
+			r.result, r.reached = connexa.ResultBad, connexa.TCP
 		case 2:
-			r.mark = connexa.ResultNoFact
+			r.result = connexa.ResultNoFact
 		case 3:
-			r.what, r.mark, r.kind = connexa.EntryEdited, "", ""
+			r.what, r.result, r.kind = connexa.EntryEdited, "", ""
 		case 4:
 			r.stale = true
 		case 5, 6:
-			r.kind, r.mark, r.reached = connexa.Speed, connexa.ResultSlow, connexa.Internet
+			r.kind, r.result, r.reached = connexa.Speed, connexa.ResultSlow, connexa.Internet
 			r.down, r.up = int64(1+rng.IntN(90))*1e6, int64(1+rng.IntN(20))*1e6
 		}
 		r.turn = r.what == connexa.EntryProbe && rng.IntN(9) == 0
@@ -94,7 +94,7 @@ func spansOf(rows []madeUp, length time.Duration) map[int64]map[int64]connexa.Bu
 		}
 		s := sums[r.node][at.UnixMilli()]
 		s.At = at
-		s.Count(r.mark)
+		s.Count(r.result)
 		if r.turn {
 			s.Turns++
 		}

@@ -129,14 +129,14 @@ func readSums(t *stmtTx, most int) (sums, error) {
 		if textValue(row[3]) != string(connexa.EntryProbe) || intValue(row[7]) == 1 { // or it is of an older revision of the node
 			return
 		}
-		node, at, kind, mark := intValue(row[1]), intValue(row[2]), textValue(row[4]), connexa.Result(textValue(row[5]))
+		node, at, kind, result := intValue(row[1]), intValue(row[2]), textValue(row[4]), connexa.Result(textValue(row[5]))
 		p := connexa.Bucket{Turns: int(intValue(row[6])), Attempts: int(intValue(row[10])), Lost: int(intValue(row[11]))}
-		p.Count(mark)
+		p.Count(result)
 		reached := connexa.StepAt(int(intValue(row[8])))
 		p.Measure(reached, intValue(row[9]), intValue(row[12]), intValue(row[13]))
 		joinSums(s.hours, sumKey{at - at%hour, node, kind}, p)
 		joinSums(s.days, sumKey{at - at%day, node, kind}, p)
-		if mark.Inconclusive() {
+		if result.Inconclusive() {
 			return
 		}
 		tail := s.sparks[node]
@@ -145,7 +145,7 @@ func readSums(t *stmtTx, most int) (sums, error) {
 			s.sparks[node] = tail
 		}
 		tail.at = max(tail.at, at)
-		tail.points = append(tail.points, connexa.SparkOf(mark, reached, fromMicros(intValue(row[9]))))
+		tail.points = append(tail.points, connexa.SparkOf(result, reached, fromMicros(intValue(row[9]))))
 	}, upto, most)
 	return s, err
 }

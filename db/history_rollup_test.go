@@ -251,16 +251,16 @@ func TestSparks(t *testing.T) {
 	var rows []madeUp
 	for i := range 40 {
 		r := madeUp{
-			node: nodes[0], at: start.Add(time.Duration(i) * time.Minute), what: connexa.EntryProbe, kind: connexa.Ping, mark: connexa.ResultGood,
+			node: nodes[0], at: start.Add(time.Duration(i) * time.Minute), what: connexa.EntryProbe, kind: connexa.Ping, result: connexa.ResultGood,
 			reached: connexa.Control, latency: time.Duration(i+1) * time.Millisecond,
 		}
 		switch i {
 		case 38: // something other than a PPTP server accepts
-			r.mark, r.reached = connexa.ResultBad, connexa.TCP
+			r.result, r.reached = connexa.ResultBad, connexa.TCP
 		case 37:
-			r.mark, r.latency = connexa.ResultNoFact, 0
+			r.result, r.latency = connexa.ResultNoFact, 0
 		case 36: // answers, and refuses the login
-			r.mark, r.kind, r.reached = connexa.ResultBad, connexa.Login, connexa.LCP
+			r.result, r.kind, r.reached = connexa.ResultBad, connexa.Login, connexa.LCP
 		}
 		rows = append(rows, r)
 	}

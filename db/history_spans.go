@@ -105,12 +105,12 @@ func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since tim
 		var (
 			s                     connexa.Bucket
 			what                  connexa.EntryKind
-			mark                  connexa.Result
+			result                connexa.Result
 			at, latency, down, up int64
 			stale                 bool
 			reached               int
 		)
-		if err := rows.Scan(&at, &what, &stale, &mark, &s.Turns, &s.Attempts, &s.Lost, &reached, &latency, &down, &up); err != nil {
+		if err := rows.Scan(&at, &what, &stale, &result, &s.Turns, &s.Attempts, &s.Lost, &reached, &latency, &down, &up); err != nil {
 			return nil, err
 		}
 		if at < toMillis(since) {
@@ -120,7 +120,7 @@ func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since tim
 			continue
 		}
 		s.At = fromMillis(at)
-		s.Count(mark)
+		s.Count(result)
 		s.Measure(connexa.StepAt(reached), latency, down, up)
 		spans = append(spans, s)
 	}

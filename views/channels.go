@@ -31,7 +31,7 @@ type ChannelForm struct {
 func ChannelInputOf(service string, lang i18n.Lang) connexa.ChannelInput {
 	in := connexa.ChannelInput{Service: ChannelService(service), Lang: string(lang), On: true}
 	for _, k := range connexa.NoticeSwitches() {
-		if k != connexa.NoticeRunFinished { // whoever starts a run sees its end on the page
+		if k != connexa.NoticeRunFinished { // the admin who starts a run sees its end on the page
 			in.Kinds = append(in.Kinds, string(k))
 		}
 	}

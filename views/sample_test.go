@@ -220,9 +220,9 @@ func sampleRungs() []connexa.StepResult {
 }
 
 func sampleNode() Node {
-	entry := func(ago time.Duration, before, after connexa.Status, doubt bool, cause connexa.Cause, reached connexa.Step, mark connexa.Result) connexa.Entry {
+	entry := func(ago time.Duration, before, after connexa.Status, doubt bool, cause connexa.Cause, reached connexa.Step, result connexa.Result) connexa.Entry {
 		return connexa.Entry{
-			What: connexa.EntryProbe, At: now.Add(-ago), Before: before, After: after, Suspect: doubt, Result: mark, By: "admin",
+			What: connexa.EntryProbe, At: now.Add(-ago), Before: before, After: after, Suspect: doubt, Result: result, By: "admin",
 			Outcome: connexa.Outcome{Kind: connexa.Login, At: now.Add(-ago), Reached: reached, Cause: cause, Latency: 97 * time.Millisecond, Attempts: 1},
 		}
 	}
@@ -246,8 +246,8 @@ func sampleNode() Node {
 		Kinds: []connexa.RunKind{connexa.RunPing}, Reveal: "/nodes/8/password",
 	}
 	for i := range 44 {
-		mark := map[bool]connexa.Result{true: connexa.ResultGood, false: []connexa.Result{connexa.ResultBad, connexa.ResultSlow, connexa.ResultCancelled}[i%3]}[i%7 != 0]
-		n.Beats = append(n.Beats, connexa.Entry{What: connexa.EntryProbe, Result: mark, Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(time.Duration(i-44) * time.Hour), Latency: 97 * time.Millisecond}})
+		result := map[bool]connexa.Result{true: connexa.ResultGood, false: []connexa.Result{connexa.ResultBad, connexa.ResultSlow, connexa.ResultCancelled}[i%3]}[i%7 != 0]
+		n.Beats = append(n.Beats, connexa.Entry{What: connexa.EntryProbe, Result: result, Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(time.Duration(i-44) * time.Hour), Latency: 97 * time.Millisecond}})
 	}
 	n.Past = Pictures{Period: connexa.LastWeek, From: now.AddDate(0, 0, -7), To: now}
 	for _, period := range connexa.Periods() {

@@ -54,9 +54,9 @@ func Fleet(ctx context.Context, pool *sql.DB, n int) error {
 	return nil
 }
 
-// Past adds a probe for every tested node in each interval of length every from from
-// to until, and updates the node with its last probe. Each node has its own latency
-// and speed, which vary with the time of day. Failing nodes started to fail on
+// Past adds one probe of every tested node for each interval of length every between
+// from and until, and updates the node with its last probe. Each node has its own
+// latency and speed, which vary with the time of day. Failing nodes started to fail on
 // different days, and some nodes flap.
 func Past(ctx context.Context, pool *sql.DB, from, until time.Time, every time.Duration) error {
 	slots := int(until.Sub(from) / every)

@@ -167,8 +167,8 @@ func (a *Runs) Run(ctx context.Context, id int64) (connexa.Run, []connexa.RunGro
 const groupNodes = 8
 
 // RunGroupNodes returns the nodes of one group of a run.
-func (a *Runs) RunGroupNodes(ctx context.Context, id int64, mark connexa.Result, cause *connexa.Cause) ([]int64, error) {
-	return a.store.RunNodes(ctx, id, []connexa.Result{mark}, cause)
+func (a *Runs) RunGroupNodes(ctx context.Context, id int64, result connexa.Result, cause *connexa.Cause) ([]int64, error) {
+	return a.store.RunNodes(ctx, id, []connexa.Result{result}, cause)
 }
 
 // RunPage lists the runs of users, or of the monitor, the newest first. before is the

@@ -256,13 +256,13 @@ func (l storedState) checkNodes(nodes []lab.Node) {
 		l.t.Errorf("%d jobs are left", n)
 	}
 	for _, n := range nodes {
-		var status, mark string
+		var status, result string
 		if err := l.db.QueryRow(`SELECT n.status, j.result FROM nodes n JOIN jobs j ON j.node_id = n.id WHERE n.address = ?`, n.Addr.Addr().String()).
-			Scan(&status, &mark); err != nil {
+			Scan(&status, &result); err != nil {
 			l.t.Fatal(n.Addr, err)
 		}
 		want := n.Behaviour.Expect().Status
-		if mark == string(connexa.ResultInternalError) {
+		if result == string(connexa.ResultInternalError) {
 			want = string(connexa.NotTested) // it was interrupted three times
 		}
 		if status != want {

@@ -55,8 +55,8 @@ func New(version string, log *slog.Logger) *Metrics {
 func (m *Metrics) ObserveWrite(took time.Duration) { m.writes.Observe(took.Seconds()) }
 
 // CountJob counts a job that ended.
-func (m *Metrics) CountJob(kind connexa.Kind, mark connexa.Result) {
-	m.jobsDone.WithLabelValues(string(kind), string(mark)).Inc()
+func (m *Metrics) CountJob(kind connexa.Kind, result connexa.Result) {
+	m.jobsDone.WithLabelValues(string(kind), string(result)).Inc()
 }
 
 // Handler serves scrapes. Figures that cannot be read are left out and logged.

@@ -26,21 +26,21 @@ func anySettings(t *rapid.T) connexa.MonitorSettings {
 // fakeNode is one node with arbitrary results, and the store's part of its schedule: a
 // change of status makes the node due.
 type fakeNode struct {
-	watch connexa.Monitored
-	doubt connexa.FailureStreaks
+	schedule connexa.Monitored
+	streaks  connexa.FailureStreaks
 }
 
 // applyFact stores the fact of a probe as the store does.
 func (n *fakeNode) applyFact(t *rapid.T, kind connexa.Kind, f connexa.Fact, now time.Time) {
-	before := n.watch.Status
-	v, err := connexa.Verdict{Status: before, Failures: n.doubt}.After(f)
+	before := n.schedule.Status
+	v, err := connexa.Verdict{Status: before, Failures: n.streaks}.After(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.watch.Status, n.doubt, n.watch.Last, n.watch.LastAt = v.Status, v.Failures, kind, now
+	n.schedule.Status, n.streaks, n.schedule.Last, n.schedule.LastAt = v.Status, v.Failures, kind, now
 	answered := f == connexa.Answered && (before == connexa.PingFailed || before == connexa.TunnelFailed)
 	if answered || before != v.Status {
-		n.watch.DueAt, n.watch.Earned = now, n.watch.Earned || answered
+		n.schedule.DueAt, n.schedule.Earned = now, n.schedule.Earned || answered
 	}
 }
 
@@ -59,26 +59,26 @@ func drawFact(t *rapid.T, kind connexa.Kind) connexa.Fact {
 func TestPlanKeepsSchedule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := scheduleTest{settings: anySettings(t), fineSince: testStart}
-		s.node.watch = connexa.Monitored{NodeID: 1, DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: testStart}
+		s.node.schedule = connexa.Monitored{NodeID: 1, DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"eu"}, Last: connexa.Login, LastAt: testStart}
 		now := testStart
 		for range 120 {
-			if s.node.watch.DueAt.IsZero() {
-				if s.node.watch.Status != connexa.LoginFailed || s.tries < connexa.MaxRefusals {
-					t.Fatalf("got no plan for %+v after %d tries, want one", s.node.watch, s.tries)
+			if s.node.schedule.DueAt.IsZero() {
+				if s.node.schedule.Status != connexa.LoginFailed || s.tries < connexa.MaxRefusals {
+					t.Fatalf("got no plan for %+v after %d tries, want one", s.node.schedule, s.tries)
 				}
 				return // an admin has to act
 			}
 			// The probe may be late, but never early.
-			now = laterOf(now, s.node.watch.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
-			before := s.node.watch
+			now = laterOf(now, s.node.schedule.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
+			before := s.node.schedule
 			look := s.plan(t, now)
 			if look == "" {
 				continue
 			}
 			s.checkLook(t, before, look, now)
-			was := s.node.watch.Status.Validated()
+			was := s.node.schedule.Status.Validated()
 			s.node.applyFact(t, look, drawFact(t, look), now)
-			if !was && s.node.watch.Status.Validated() {
+			if !was && s.node.schedule.Status.Validated() {
 				s.fineSince = now
 			}
 		}
@@ -100,7 +100,7 @@ type scheduleTest struct {
 // plan replaces the plan of the node and returns the kind of the probe to do now,
 // if any.
 func (s *scheduleTest) plan(t *rapid.T, now time.Time) connexa.Kind {
-	before := s.node.watch
+	before := s.node.schedule
 	look, next := Plan(s.settings, before, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
 	if !next.DueAt.IsZero() && !next.DueAt.After(now) && look == "" {
 		t.Fatalf("%+v: got %+v at %s, want a probe or a later time", before, next, now)
@@ -114,7 +114,7 @@ func (s *scheduleTest) plan(t *rapid.T, now time.Time) connexa.Kind {
 	if before.Status != connexa.LoginFailed {
 		s.tries, s.lastTry = 0, time.Time{}
 	}
-	s.node.watch = next
+	s.node.schedule = next
 	return look
 }
 
@@ -146,7 +146,7 @@ func (s *scheduleTest) checkLook(t *rapid.T, before connexa.Monitored, look conn
 	case look == connexa.Login && before.Status != connexa.PingOK && !before.Earned:
 		t.Fatalf("%+v: got a login, want one only after an answer", before)
 	}
-	if rest := s.node.watch.DueAt.Sub(now); fine && s.settings.PingMinutes > 0 && !s.lastPing.IsZero() && rest > interval+interval/10 {
+	if rest := s.node.schedule.DueAt.Sub(now); fine && s.settings.PingMinutes > 0 && !s.lastPing.IsZero() && rest > interval+interval/10 {
 		t.Fatalf("got the next probe of a fine node in %s, want it in %s", rest, interval)
 	}
 }
@@ -163,12 +163,12 @@ func laterOf(a, b time.Time) time.Time {
 func TestPlanMakesLoginsInTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := connexa.MonitorSettings{On: true, PingMinutes: rapid.SampledFrom([]int{0, 5, 60, 1440}).Draw(t, "minutes"), LoginHours: rapid.IntRange(1, 48).Draw(t, "hours")}
-		n := fakeNode{watch: connexa.Monitored{DueAt: testStart, Status: connexa.SpeedOK, Last: connexa.Speed, LastAt: testStart}}
+		n := fakeNode{schedule: connexa.Monitored{DueAt: testStart, Status: connexa.SpeedOK, Last: connexa.Speed, LastAt: testStart}}
 		now, last, logins := testStart, testStart, 0
 		for range 400 {
-			now = laterOf(now, n.watch.DueAt)
-			look, next := Plan(s, n.watch, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
-			n.watch = next
+			now = laterOf(now, n.schedule.DueAt)
+			look, next := Plan(s, n.schedule, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
+			n.schedule = next
 			switch look {
 			case connexa.Ping:
 				n.applyFact(t, look, connexa.Answered, now)

@@ -217,9 +217,9 @@ func (r *session) sendRemaining() {
 }
 
 // untilNext returns the time until the next attempt.
-func untilNext(lanes map[int64]*outbox) time.Duration {
+func untilNext(outboxes map[int64]*outbox) time.Duration {
 	wait := time.Hour
-	for _, l := range lanes {
+	for _, l := range outboxes {
 		if !l.due.IsZero() {
 			wait = min(wait, time.Until(l.due))
 		}
@@ -276,7 +276,7 @@ func (n *Notifier) endAttempt(l *outbox, o attemptResult) {
 
 // reloadChannels reads the channels. Waiting notices stay, unless their channel was
 // deleted or disabled. A failed channel with a new address is retried at once.
-func (n *Notifier) reloadChannels(ctx context.Context, lanes map[int64]*outbox) {
+func (n *Notifier) reloadChannels(ctx context.Context, outboxes map[int64]*outbox) {
 	list, err := n.Store.Channels(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -284,15 +284,15 @@ func (n *Notifier) reloadChannels(ctx context.Context, lanes map[int64]*outbox) 
 		}
 		return
 	}
-	for id := range lanes {
+	for id := range outboxes {
 		if !slices.ContainsFunc(list, func(c connexa.Channel) bool { return c.ID == id }) {
-			delete(lanes, id)
+			delete(outboxes, id)
 		}
 	}
 	for _, c := range list {
-		l := lanes[c.ID]
+		l := outboxes[c.ID]
 		if l == nil {
-			lanes[c.ID] = &outbox{channel: c}
+			outboxes[c.ID] = &outbox{channel: c}
 			continue
 		}
 		fresh := !l.channel.Address.Equal(c.Address)
