@@ -18,7 +18,7 @@ import (
 // Issuer makes certificates and profiles for OpenVPN exits.
 type Issuer struct{ Now func() time.Time }
 
-// Authority makes a CA.
+// Authority creates a CA.
 func (i Issuer) Authority() (cert string, key connexa.Secret, err error) {
 	p, err := pki.NewCA("Connexa", i.Now())
 	return string(p.Cert), connexa.Secret(p.Key), err
@@ -28,7 +28,7 @@ func (i Issuer) ca(cert string, key connexa.Secret) (*pki.CA, error) {
 	return pki.ParseCA(pki.Pair{Cert: []byte(cert), Key: []byte(key.Reveal())})
 }
 
-// Server makes what the exit of a node is known by.
+// Server creates the certificate and the key of the exit of a node.
 func (i Issuer) Server(caCert string, caKey connexa.Secret, node int64) (connexa.VPNIdentity, error) {
 	ca, err := i.ca(caCert, caKey)
 	if err != nil {
