@@ -22,67 +22,77 @@ import (
 // removes it with deploy/uninstall.sh. It runs in namespaces of its own: network,
 // processes, /etc, /run, /usr/local/bin and /var/lib.
 func TestUninstall(t *testing.T) {
-	const inside = "CONNEXA_TEST_MACHINE" // its value is the path of the program
-	program := os.Getenv(inside)
-	if program == "" {
-		if os.Geteuid() != 0 {
-			t.Skip("namespaces and devices are root's to make")
-		}
-		if _, err := os.Stat("/dev/net/tun"); err != nil {
-			t.Skip(err)
-		}
-		for _, program := range []string{"useradd", "userdel", "setpriv"} {
-			if _, err := exec.LookPath(program); err != nil {
-				t.Skip(err)
-			}
-		}
-		program = filepath.Join(t.TempDir(), "connexa")
-		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "..").CombinedOutput(); err != nil {
-			t.Fatalf("build the program: %v\n%s", err, out)
-		}
-		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestUninstall$", "-test.v", "-test.timeout=2m")
-		cmd.Env = append(os.Environ(), inside+"="+program, "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
+	if program := os.Getenv(insideMachine); program != "" {
+		testUninstall(t, program)
 		return
 	}
+	if os.Geteuid() != 0 {
+		t.Skip("namespaces and devices are root's to make")
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		t.Skip(err)
+	}
+	for _, program := range []string{"useradd", "userdel", "setpriv"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(err)
+		}
+	}
+	program := filepath.Join(t.TempDir(), "connexa")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "..").CombinedOutput(); err != nil {
+		t.Fatalf("build the program: %v\n%s", err, out)
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestUninstall$", "-test.v", "-test.timeout=2m")
+	cmd.Env = append(os.Environ(), insideMachine+"="+program, "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("got %v, want the test to pass in namespaces of its own\n%s", err, out)
+	}
+}
+
+// insideMachine is set to the path of the program in the namespaces of the test.
+const insideMachine = "CONNEXA_TEST_MACHINE"
+
+func testUninstall(t *testing.T, program string) {
 	m := newMachine(t, program)
 	before := m.listFiles()
 	m.installPanel()
-	if list, err := isolation.List(); err != nil || len(list) != 64 {
-		t.Fatalf("%d devices, %v", len(list), err)
-	}
+	wantDevices(t, 64)
 	installed := m.listFiles()
+	t.Run("an unknown argument changes nothing", func(t *testing.T) {
+		m := m.in(t)
+		m.runUninstall(2, "[--purge]", "--pruge")
+		m.checkKept(installed)
+	})
+	t.Run("without --purge the data stays", func(t *testing.T) {
+		m := m.in(t)
+		m.runUninstall(0, "--purge removes them")
+		m.checkRemoved()
+		m.checkKept(append(before, "/var/lib/connexa -> private/connexa", "/var/lib/private/connexa/connexa.db", "/var/lib/private/connexa/connexa.key"))
+	})
+	t.Run("--purge removes the data that is left", func(t *testing.T) {
+		m := m.in(t)
+		m.runUninstall(0, "", "--purge")
+		m.checkKept(before)
+	})
+	t.Run("a failure is reported and can be repaired", func(t *testing.T) { m.in(t).checkFailures(before) })
+}
 
-	// An unknown argument changes nothing.
-	m.runUninstall(2, "[--purge]", "--pruge")
-	m.checkKept(installed)
-	// Without --purge the data stays.
-	m.runUninstall(0, "--purge removes them")
-	m.checkRemoved()
-	m.checkKept(append(before, "/var/lib/connexa -> private/connexa", "/var/lib/private/connexa/connexa.db", "/var/lib/private/connexa/connexa.key"))
-	// --purge also works when only the data is left.
-	m.runUninstall(0, "", "--purge")
-	m.checkKept(before)
-
-	// A failure to remove something is reported, does not stop the rest, and keeps what is
-	// needed to remove it later.
+// checkFailures checks that a failure to remove something is reported, does not stop
+// the rest, and keeps what is needed to remove it later.
+func (m *machine) checkFailures(before []string) {
+	m.t.Helper()
 	m.installPanel()
 	leave := m.occupyAccount()
 	m.runUninstall(1, "devices are left", "--purge", "setpriv", "--bounding-set=-net_admin")
-	if list, err := isolation.List(); err != nil || len(list) != 64 {
-		t.Errorf("%d devices, %v", len(list), err)
-	}
+	wantDevices(m.t, 64)
 	m.checkKept(append(before, "/usr/local/bin/connexa"))
 	const installedAt, away = "/usr/local/bin/connexa", "/usr/local/bin/away"
 	if err := os.Rename(installedAt, away); err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
 	m.runUninstall(1, "devices cxo* are left", "--purge")
 	if err := os.Rename(away, installedAt); err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
 	m.runUninstall(1, "the account connexa-ovpn is left", "--purge")
 	m.checkKept(before)
@@ -90,6 +100,13 @@ func TestUninstall(t *testing.T) {
 	m.runUninstall(0, "", "--purge")
 	m.checkRemoved()
 	m.checkKept(before)
+}
+
+func wantDevices(t *testing.T, want int) {
+	t.Helper()
+	if list, err := isolation.List(); err != nil || len(list) != want {
+		t.Fatalf("got %d devices, %v; want %d", len(list), err, want)
+	}
 }
 
 // machine is the simulated machine on which the scripts run.
@@ -101,6 +118,13 @@ type machine struct {
 
 // private are the directories that the machine mounts over the real ones.
 var private = []string{"/etc", "/run", "/usr/local/bin", "/var/lib"}
+
+// in returns the machine for a subtest.
+func (m *machine) in(t *testing.T) *machine {
+	c := *m
+	c.t = t
+	return &c
+}
 
 func newMachine(t *testing.T, program string) *machine {
 	t.Helper()
@@ -268,7 +292,7 @@ func (m *machine) runUninstall(code int, words string, by ...string) {
 		m.t.Fatal(err)
 	}
 	if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), words) {
-		m.t.Errorf("%q ended with %d, and not with %d and %q:\n%s", by, got, code, words, out)
+		m.t.Errorf("%q: got exit code %d, want %d and %q:\n%s", by, got, code, words, out)
 	}
 	asked, err := os.ReadFile("/run/other")
 	if err != nil {
@@ -310,7 +334,7 @@ func (m *machine) checkKept(want []string) {
 	m.t.Helper()
 	want = slices.Sorted(slices.Values(want))
 	if got := m.listFiles(); !slices.Equal(got, want) {
-		m.t.Errorf("there are\n\t%s\nand are to be\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+		m.t.Errorf("got files\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
 

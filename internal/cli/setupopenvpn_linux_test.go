@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -28,66 +29,67 @@ func TestSetupOpenVPN(t *testing.T) {
 		cmd.Env = append(os.Environ(), inside+"=1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
+			t.Errorf("got %v, want the test to pass in a network namespace\n%s", err, out)
 		}
 		return
 	}
-	var out bytes.Buffer
-	for range 2 { // the second run changes nothing
-		out.Reset()
-		if err := SetupOpenVPN(config.SetupOpenVPN{Count: 3, Owner: "nobody", User: "connexa"}, &out); err != nil {
-			t.Fatal(err)
+	t.Run("creates devices, once", func(t *testing.T) {
+		for range 2 {
+			runSetup(t, config.SetupOpenVPN{Count: 3, Owner: "nobody", User: "connexa"}, "3 devices are ready, cxo0 to cxo2")
 		}
-		if !strings.Contains(out.String(), "3 devices are ready, cxo0 to cxo2") {
-			t.Error(out.String())
+		for n := range 3 {
+			if _, err := isolation.Check(n); err != nil {
+				t.Error(err)
+			}
 		}
-	}
-	for n := range 3 {
-		if _, err := isolation.Check(n); err != nil {
-			t.Error(err)
+	})
+	t.Run("a smaller count removes no device", func(t *testing.T) {
+		want := interfaceIndex(t, "cxo2")
+		runSetup(t, config.SetupOpenVPN{Count: 1, Owner: "nobody", User: "connexa"}, "2 of them are more than --count 1")
+		if got := interfaceIndex(t, "cxo2"); got != want {
+			t.Errorf("got index %d of cxo2, want %d: a process that has it open loses it", got, want)
 		}
-	}
-	// A smaller count removes no device. Another owner gets all devices.
-	index := interfaceIndex(t, "cxo2")
-	again := func(count int, owner, want string) {
-		t.Helper()
-		out.Reset()
-		if err := SetupOpenVPN(config.SetupOpenVPN{Count: count, Owner: owner, User: "connexa"}, &out); err != nil {
-			t.Fatal(err)
+	})
+	t.Run("another owner gets all devices", checkChangedOwner)
+	t.Run("refuses unsuitable owners", func(t *testing.T) {
+		for _, owner := range []string{"root", "there-is-no-such-account"} {
+			err := SetupOpenVPN(config.SetupOpenVPN{Count: 1, Owner: owner}, io.Discard)
+			if err == nil || !strings.Contains(err.Error(), "useradd") {
+				t.Errorf("%s: got %v, want an error with useradd", owner, err)
+			}
 		}
-		if !strings.Contains(out.String(), want) {
-			t.Error(out.String())
+	})
+	t.Run("removes all devices", func(t *testing.T) {
+		runSetup(t, config.SetupOpenVPN{Remove: true}, "4 devices")
+		if list, err := isolation.List(); err != nil || len(list) > 0 {
+			t.Errorf("got devices %v, %v; want none", list, err)
 		}
-	}
-	again(1, "nobody", "2 of them are more than --count 1")
-	if now := interfaceIndex(t, "cxo2"); now != index {
-		t.Errorf("cxo2 was number %d and is %d: whoever had it open has lost it", index, now)
-	}
-	daemon, _, err := openvpn.LookupAccount("daemon")
+	})
+}
+
+func checkChangedOwner(t *testing.T) {
+	want, _, err := openvpn.LookupAccount("daemon")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again(1, "daemon", "3 devices are ready, cxo0 to cxo2; they belong to daemon")
+	runSetup(t, config.SetupOpenVPN{Count: 1, Owner: "daemon", User: "connexa"}, "3 devices are ready, cxo0 to cxo2; they belong to daemon")
 	for n := range 3 {
-		if uid, err := isolation.Check(n); uid != daemon || err != nil {
-			t.Errorf("%s belongs to %d, %v", isolation.Name(n), uid, err)
+		if got, err := isolation.Check(n); got != want || err != nil {
+			t.Errorf("got owner %d of %s, %v; want %d", got, isolation.Name(n), err, want)
 		}
 	}
-	again(4, "daemon", "4 devices are ready, cxo0 to cxo3")
-	for _, bad := range []string{"root", "there-is-no-such-account"} {
-		if err := SetupOpenVPN(config.SetupOpenVPN{Count: 1, Owner: bad}, &out); err == nil || !strings.Contains(err.Error(), "useradd") {
-			t.Errorf("%s: %v", bad, err)
-		}
-	}
-	out.Reset()
-	if err := SetupOpenVPN(config.SetupOpenVPN{Remove: true}, &out); err != nil {
+	runSetup(t, config.SetupOpenVPN{Count: 4, Owner: "daemon", User: "connexa"}, "4 devices are ready, cxo0 to cxo3")
+}
+
+// runSetup runs the command and checks that its output contains want.
+func runSetup(t *testing.T, c config.SetupOpenVPN, want string) {
+	t.Helper()
+	var out bytes.Buffer
+	if err := SetupOpenVPN(c, &out); err != nil {
 		t.Fatal(err)
 	}
-	if list, err := isolation.List(); err != nil || len(list) > 0 {
-		t.Errorf("%v are left: %v", list, err)
-	}
-	if !strings.Contains(out.String(), "4 devices") {
-		t.Error(out.String())
+	if !strings.Contains(out.String(), want) {
+		t.Errorf("got %q, want %q in it", out.String(), want)
 	}
 }
 
