@@ -30,8 +30,7 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 		return
 	}
 	ann, bob := vpntest.NewComputer(t, 2), vpntest.NewComputer(t, 3)
-	host := vpntest.HostServices(t)
-	wire := vpntest.Listen(t, 11940)
+	w := leakTest{ann: ann, host: vpntest.HostServices(t), wire: vpntest.Listen(t, 11940)}
 	var dir string
 	r := newRig(t, func(c *openvpn.Config) { dir = c.Dir })
 	r.dialTunnel()
@@ -39,15 +38,60 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 	a.WaitFor(vpntest.Connected, 1)
 	who := r.waitFor(openvpn.Connected).Client
 	if who.Name != "ann" || who.From.Addr() != netip.MustParseAddr("192.0.2.2") || len(who.Serial) != 32 || who.Version == "" {
-		t.Errorf("%+v", who)
+		t.Errorf("got client %+v, want ann from 192.0.2.2 with a serial and a version", who)
+	}
+	checkTransfer(t, r, ann)
+	b := bob.Connect(r.newProfile("bob", nil), "")
+	b.WaitFor(vpntest.Connected, 1)
+	w.other = r.waitFor(openvpn.Connected).Client.Address
+
+	w.checkClosed(t, "with the table")
+	if n, ok, err := isolation.Dropped(); r.device && (err != nil || !ok || n == 0) {
+		t.Errorf("got %d packets dropped by the table, %v, %v; want some", n, ok, err)
+	}
+	if err := isolation.Unprotect(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	w.checkClosed(t, "without nftables, with forwarding")
+	if _, err := ann.Get("http://exit.test/"); err != nil {
+		t.Errorf("without nftables: got %v, want a page", err)
 	}
 
+	// Without the tunnel nothing leaves; with a new one everything works again.
+	if err := r.stack.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.checkUnreachable(t, "without a tunnel")
+	w.checkClosed(t, "without a tunnel")
+	r.dialTunnel()
+	if _, err := ann.Get("http://exit.test/"); err != nil {
+		t.Errorf("with a new tunnel: got %v, want a page", err)
+	}
+
+	r.stop()
+	if m, _ := filepath.Glob(dir + "/*.*"); len(m) > 0 {
+		t.Errorf("got files %q after the stop, want none", m)
+	}
+	if pids := vpntest.Processes(t); len(pids) > 0 {
+		t.Errorf("got processes %v after the stop, want none", pids)
+	}
+	w.checkUnreachable(t, "without an exit")
+	w.checkWire(t, "without an exit")
+}
+
+// checkTransfer checks the address that ann has outside, a download and its count, and
+// that the network stack which shares the tunnel keeps its connections.
+func checkTransfer(t *testing.T, r *rig, ann *vpntest.Computer) {
+	t.Helper()
 	page, err := ann.Get("http://exit.test/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if from, err := netip.ParseAddrPort(page); err != nil || from.Addr() != r.fleet.Nodes()[0].Exit() {
-		t.Errorf("seen from outside as %q, want %s", page, r.fleet.Nodes()[0].Exit())
+		t.Errorf("got address %q outside, want %s", page, r.fleet.Nodes()[0].Exit())
 	}
 	const size = 3_000_000
 	want, err := ann.Fetch("http://web.lab.test/sha256/"+strconv.Itoa(size), 20*time.Second)
@@ -56,86 +100,64 @@ func TestAClientLeavesByTheTunnel(t *testing.T) {
 	}
 	got, err := ann.Fetch("http://web.lab.test/bytes/"+strconv.Itoa(size), 20*time.Second)
 	if sum := fmt.Sprintf("%x\n", sha256Sum(got)); err != nil || sum != string(want) {
-		t.Errorf("%d bytes came with another sum: %v", len(got), err)
+		t.Errorf("got %d bytes with hash %q, %v; want %q", len(got), sum, err, want)
 	}
 	if c := r.exit.Clients(); len(c) != 1 || c[0].Down < size || c[0].Up == 0 {
-		t.Errorf("%+v", c)
+		t.Errorf("got clients %+v, want one with at least %d bytes", c, size)
 	}
-	// The network stack that shares the tunnel keeps its connections.
 	if c, err := r.stack.DialContext(t.Context(), "tcp", "web.lab.test:80"); err != nil {
 		t.Error(err)
 	} else {
 		c.Close()
 	}
+}
 
-	b := bob.Connect(r.newProfile("bob", nil), "")
-	b.WaitFor(vpntest.Connected, 1)
-	other := r.waitFor(openvpn.Connected).Client
+// leakTest finds traffic of ann beside the tunnel.
+type leakTest struct {
+	ann   *vpntest.Computer
+	other netip.Addr    // of another client
+	host  *atomic.Int64 // connections to this machine
+	wire  *vpntest.Tap
+}
 
-	closed := func(what string) {
-		t.Helper()
-		for _, to := range []string{
-			vpntest.HostAddress + ":7001",                    // the host at its own address
-			net.JoinHostPort("10.66.0.1", "7001"),            // the gateway, which has no services
-			net.JoinHostPort(other.Address.String(), "7001"), // another client
-			"10.1.2.3:80",                         // a private network behind the server
-			"[" + vpntest.HostAddress6 + "]:7001", // the host over IPv6
-			"[2606:4700::1111]:443",
-		} {
-			if ann.Answers(to) {
-				t.Errorf("%s: %s answers", what, to)
-			}
+// checkClosed checks that ann reaches neither this machine, nor private networks, nor
+// other clients.
+func (w *leakTest) checkClosed(t *testing.T, when string) {
+	t.Helper()
+	for _, to := range []string{
+		vpntest.HostAddress + ":7001",              // the host at its own address
+		net.JoinHostPort("10.66.0.1", "7001"),      // the gateway, which has no services
+		net.JoinHostPort(w.other.String(), "7001"), // another client
+		"10.1.2.3:80",                         // a private network behind the server
+		"[" + vpntest.HostAddress6 + "]:7001", // the host over IPv6
+		"[2606:4700::1111]:443",
+	} {
+		if w.ann.Answers(to) {
+			t.Errorf("%s: got an answer from %s, want none", when, to)
 		}
-		if n := host.Load(); n != 0 {
-			t.Errorf("%s: %d connections reached the machine", what, n)
-		}
-		if l := wire.Found(); len(l) > 0 {
-			t.Errorf("%s: beside the tunnel: %q", what, l)
-		}
 	}
-	closed("as it should be")
-	if n, ok, err := isolation.Dropped(); r.device && (err != nil || !ok || n == 0) {
-		t.Errorf("the table dropped %d packets: %v, %v", n, ok, err)
+	if n := w.host.Load(); n != 0 {
+		t.Errorf("%s: got %d connections at this machine, want none", when, n)
 	}
-	if err := isolation.Unprotect(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
-		t.Fatal(err)
-	}
-	closed("without nftables, with forwarding")
-	if _, err := ann.Get("http://exit.test/"); err != nil {
-		t.Error("without nftables: ", err)
-	}
+	w.checkWire(t, when)
+}
 
-	// Without the tunnel nothing leaves; with a new one everything works again.
-	if err := r.stack.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
-		t.Error("a page comes without a tunnel")
-	}
-	closed("without a tunnel")
-	r.dialTunnel()
-	if _, err := ann.Get("http://exit.test/"); err != nil {
-		t.Error("with a new tunnel: ", err)
-	}
-
-	r.stop()
-	if m, _ := filepath.Glob(dir + "/*.*"); len(m) > 0 {
-		t.Errorf("%q are left", m)
-	}
-	if pids := vpntest.Processes(t); len(pids) > 0 {
-		t.Errorf("processes are left: %v", pids)
-	}
-	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
-		t.Error("a page comes without an exit")
-	}
-	if l := wire.Found(); len(l) > 0 {
-		t.Errorf("without an exit: beside the tunnel: %q", l)
+func (w *leakTest) checkWire(t *testing.T, when string) {
+	t.Helper()
+	if l := w.wire.Found(); len(l) > 0 {
+		t.Errorf("%s: got packets %q beside the tunnel, want none", when, l)
 	}
 }
 
+func (w *leakTest) checkUnreachable(t *testing.T, when string) {
+	t.Helper()
+	if _, err := w.ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		t.Errorf("%s: got a page, want an error", when)
+	}
+}
+
+// TestWhoIsLetIn checks which profiles and logins an exit refuses, and that it
+// disconnects a client whose right was revoked.
 func TestWhoIsLetIn(t *testing.T) {
 	if !vpntest.InNamespace(t) {
 		return
@@ -155,19 +177,19 @@ func TestWhoIsLetIn(t *testing.T) {
 		return nil
 	})
 	withPassword := func(p *openvpn.Profile) { p.Password = true }
-	for _, tt := range []struct{ name, login, words string }{
-		{"phone", "ann\nwrong\n", "AUTH_FAILED,Wrong user or password."},
-		{"gone", "", "AUTH_FAILED,Your access was revoked."},
-		{"late", "", "AUTH_FAILED,Your access has expired."},
+	for _, tt := range []struct {
+		name, login string
+		tune        func(*openvpn.Profile)
+		words       string
+	}{
+		{"phone", "ann\nwrong\n", withPassword, "AUTH_FAILED,Wrong user or password."},
+		{"gone", "", nil, "AUTH_FAILED,Your access was revoked."},
+		{"late", "", nil, "AUTH_FAILED,Your access has expired."},
 	} {
-		tune := withPassword
-		if tt.login == "" {
-			tune = nil
-		}
-		v := ann.Connect(r.newProfile(tt.name, tune), tt.login)
+		v := ann.Connect(r.newProfile(tt.name, tt.tune), tt.login)
 		v.WaitFor(tt.words, 1)
 		if e := r.waitFor(openvpn.Refused); e.Login.Name != tt.name || e.Login.Password != "" {
-			t.Errorf("%+v", e)
+			t.Errorf("got event %+v, want %s refused and no password", e, tt.name)
 		}
 		v.Stop()
 	}
@@ -177,10 +199,17 @@ func TestWhoIsLetIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c := r.exit.Clients(); len(c) != 1 || c[0].User != "ann" {
-		t.Errorf("%+v", c)
+		t.Errorf("got clients %+v, want ann", c)
 	}
+	checkRevokedLeaves(t, r, ann)
+	v.WaitFor("AUTH_FAILED,Your access was revoked.", 1)
+	checkStrangers(t, r, ann)
+}
 
-	// A revoked client is disconnected, gets the reason, and is not admitted again.
+// checkRevokedLeaves revokes the access of ann and waits at most 5 seconds until its
+// traffic stops.
+func checkRevokedLeaves(t *testing.T, r *rig, ann *vpntest.Computer) {
+	t.Helper()
 	var asked atomic.Bool
 	r.setAuthorize(func(openvpn.Login) error { return &openvpn.Denied{Message: "Your access was revoked."} })
 	r.setStay(func(openvpn.Client) error { asked.Store(true); return errors.New("revoked") })
@@ -189,27 +218,29 @@ func TestWhoIsLetIn(t *testing.T) {
 	for {
 		_, err := ann.Fetch("http://198.51.100.80/ip", 500*time.Millisecond)
 		if err != nil && asked.Load() {
-			break
+			return
 		}
 		if ctx.Err() != nil {
-			t.Fatal("a revoked client is served after 5 seconds")
+			t.Fatal("got an answer 5 seconds after the access was revoked, want none")
 		}
 	}
-	v.WaitFor("AUTH_FAILED,Your access was revoked.", 1)
+}
 
-	// A certificate of another CA, and a wrong tls-crypt key.
+// checkStrangers connects with the tls-crypt key of another CA, and to a server with the
+// certificate of another one, while every login is allowed.
+func checkStrangers(t *testing.T, r *rig, ann *vpntest.Computer) {
+	t.Helper()
 	r.setStay(nil)
 	r.setAuthorize(nil)
 	_, stranger := newIdentity(t)
-	v = ann.Connect(r.newProfile("phone", func(p *openvpn.Profile) { p.TLSCrypt = stranger.TLSCrypt }), "")
+	v := ann.Connect(r.newProfile("phone", func(p *openvpn.Profile) { p.TLSCrypt = stranger.TLSCrypt }), "")
 	v.WaitFor("UDPv4 link remote", 1)
 	v.Stop()
-	// A certificate of another server.
 	v = ann.Connect(r.newProfile("phone", func(p *openvpn.Profile) { p.Server = "exit-8" }), "")
 	v.WaitFor("VERIFY X509NAME ERROR", 1)
 	v.Stop()
 	if c := r.exit.Clients(); len(c) != 0 {
-		t.Errorf("%+v", c)
+		t.Errorf("got clients %+v, want none", c)
 	}
 }
 
@@ -280,8 +311,40 @@ func TestThePanelIsKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	panel := startPanelProcess(t, role+"="+dir)
+	pid := recordedPID(t, dir)
+	alive := func() bool { return syscall.Kill(pid, 0) == nil }
+	if !alive() {
+		t.Fatal("got no openvpn process, want one")
+	}
+	checkUnprivileged(t, pid)
+	checkKeysHidden(t, pid, dir)
+	if err := panel.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = panel.Wait()
+	for range 500 {
+		if !alive() && len(vpntest.Processes(t)) == 0 {
+			break
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	if pids := vpntest.Processes(t); alive() || len(pids) > 0 {
+		t.Fatalf("got processes %v after the panel was killed, want none", pids)
+	}
+	r := newRig(t, func(c *openvpn.Config) { c.Dir = dir })
+	r.stop()
+	if m, _ := filepath.Glob(dir + "/*.*"); len(m) > 0 {
+		t.Errorf("got files %q after the stop, want none", m)
+	}
+}
+
+// startPanelProcess runs the same test in a process with an environment variable and
+// waits until its exit listens.
+func startPanelProcess(t *testing.T, variable string) *exec.Cmd {
+	t.Helper()
 	panel := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.timeout=5m")
-	panel.Env = append(os.Environ(), role+"="+dir)
+	panel.Env = append(os.Environ(), variable)
 	out, err := panel.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -292,11 +355,12 @@ func TestThePanelIsKilled(t *testing.T) {
 	sc := bufio.NewScanner(out)
 	for sc.Scan() && sc.Text() != "it listens" {
 	}
-	pid := recordedPID(t, dir)
-	alive := func() bool { return syscall.Kill(pid, 0) == nil }
-	if !alive() {
-		t.Fatal("there is no openvpn")
-	}
+	return panel
+}
+
+// checkUnprivileged checks the account and the capabilities of an openvpn process.
+func checkUnprivileged(t *testing.T, pid int) {
+	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
@@ -311,39 +375,26 @@ func TestThePanelIsKilled(t *testing.T) {
 	}
 	for _, want := range []string{fmt.Sprintf("Uid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d", user), "CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Groups:\t \n"} {
 		if !strings.Contains(string(status), want) {
-			t.Errorf("openvpn has not %q:\n%s", want, status)
+			t.Errorf("got status of openvpn:\n%s\nwant %q in it", status, want)
 		}
 	}
+}
+
+// checkKeysHidden checks that the keys, which are passed through a pipe, are neither in
+// the command line of openvpn nor in a file.
+func checkKeysHidden(t *testing.T, pid int, dir string) {
+	t.Helper()
 	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil || strings.Contains(string(line), "KEY") {
-		t.Errorf("%q, %v", line, err)
+		t.Errorf("got command line %q, %v; want no key in it", line, err)
 	}
-	// The keys are passed through a pipe and are in no file.
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range files {
 		if b, _ := os.ReadFile(filepath.Join(dir, f.Name())); f.Type().IsRegular() && strings.Contains(string(b), "PRIVATE") {
-			t.Errorf("%s holds a key", f.Name())
+			t.Errorf("%s holds a key, want none in any file", f.Name())
 		}
-	}
-	if err := panel.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = panel.Wait()
-	for range 500 {
-		if !alive() && len(vpntest.Processes(t)) == 0 {
-			break
-		}
-		<-time.After(10 * time.Millisecond)
-	}
-	if pids := vpntest.Processes(t); alive() || len(pids) > 0 {
-		t.Fatalf("openvpn outlives the panel: %v", pids)
-	}
-	r := newRig(t, func(c *openvpn.Config) { c.Dir = dir })
-	r.stop()
-	if m, _ := filepath.Glob(dir + "/*.*"); len(m) > 0 {
-		t.Errorf("%q are left", m)
 	}
 }
 

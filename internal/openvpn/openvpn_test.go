@@ -346,7 +346,7 @@ func TestATunnelIsShared(t *testing.T) {
 	port.in <- datagram("10.66.0.10:7", "203.0.113.9:9", "up")
 	p := <-link.out
 	if string(p[28:]) != "up" || netip.AddrFrom4([4]byte(p[12:])) != netip.MustParseAddr("192.168.1.5") {
-		t.Fatalf("% x", p)
+		t.Fatalf("got packet % x, want up from 192.168.1.5", p)
 	}
 	back := fmt.Sprintf("192.168.1.5:%d", int(p[20])<<8|int(p[21]))
 	mine := func(s string) []byte { return datagram("203.0.113.9:9", "192.168.1.5:20000", s) }
@@ -362,19 +362,15 @@ func TestATunnelIsShared(t *testing.T) {
 	}
 	n, err := j.ReadPackets(pkts)
 	if n != 3 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("got %d packets, %v; want 3", n, err)
 	}
 	for i, want := range []string{"a", "bb", "ccc"} {
 		at := cap(mem[i][:]) - cap(pkts[i])
 		if got := string(pkts[i][28:]); got != want || &mem[i][at] != &pkts[i][0] {
-			t.Errorf("packet %d is %q", i, got)
+			t.Errorf("packet %d: got %q, want %q in its own buffer", i, got, want)
 		}
 	}
-	for i := range 4 {
-		if p := <-port.out; string(p[28:]) != fmt.Sprint(i) || netip.AddrFrom4([4]byte(p[16:])) != netip.MustParseAddr("10.66.0.10") {
-			t.Errorf("client's packet %d: % x", i, p)
-		}
-	}
+	checkClientPackets(t, port.out, "10.66.0.10", 4)
 	// After the close all packets are for the stack and none come from clients.
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -384,16 +380,26 @@ func TestATunnelIsShared(t *testing.T) {
 		pkts[i] = mem[i][:]
 	}
 	if n, _ := j.ReadPackets(pkts); n != 1 {
-		t.Error(n)
+		t.Errorf("got %d packets after Close, want 1", n)
 	}
 	port.in <- datagram("10.66.0.10:7", "203.0.113.9:9", "up")
 	port.in <- datagram("10.66.0.10:7", "203.0.113.9:9", "up")
 	if len(link.out) > 0 {
-		t.Error("a packet left by a tunnel that is closed")
+		t.Error("got a packet in the closed tunnel, want none")
 	}
 	cancel()
 	if err := <-done; !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
+	}
+}
+
+// checkClientPackets checks n packets to a client, which hold their numbers.
+func checkClientPackets(t *testing.T, packets <-chan []byte, client string, n int) {
+	t.Helper()
+	for i := range n {
+		if p := <-packets; string(p[28:]) != fmt.Sprint(i) || netip.AddrFrom4([4]byte(p[16:])) != netip.MustParseAddr(client) {
+			t.Errorf("packet %d: got % x, want %d for %s", i, p, i, client)
+		}
 	}
 }
 

@@ -72,37 +72,7 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 			t.Fatal(err)
 		}
 	}
-	cfg := openvpn.Config{
-		Device: 7, Programs: b, Dir: filepath.Join(dir, "run"), Identity: r.id, Listen: netip.MustParseAddrPort("192.0.2.1:11940"), CertAlone: true,
-		Authorize: func(_ context.Context, l openvpn.Login) error {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if r.authorize != nil {
-				return r.authorize(l)
-			}
-			return nil
-		},
-		Revalidate: func(c openvpn.Client) error {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if r.stay != nil {
-				return r.stay(c)
-			}
-			return nil
-		},
-		Allows: func(_ string, to netip.AddrPort) bool { return !to.Addr().IsPrivate() && !to.Addr().IsLoopback() },
-		Log: func(line string) {
-			if _, bench := t.(*testing.B); !bench {
-				t.Log("openvpn: " + line)
-			}
-		},
-		OnEvent: func(e openvpn.Event) {
-			if e.Err != nil {
-				t.Log(e.Kind, e.Err)
-			}
-			r.seen <- e
-		},
-	}
+	cfg := r.newConfig(b, filepath.Join(dir, "run"))
 	if tune != nil {
 		tune(&cfg)
 	}
@@ -131,6 +101,42 @@ func newRig(t testing.TB, tune func(*openvpn.Config)) *rig {
 	}})
 	r.waitFor(openvpn.Listening)
 	return r
+}
+
+// newConfig returns the configuration of an exit that asks r about clients and reports
+// its events to r.
+func (r *rig) newConfig(programs openvpn.Programs, dir string) openvpn.Config {
+	return openvpn.Config{
+		Device: 7, Programs: programs, Dir: dir, Identity: r.id, Listen: netip.MustParseAddrPort("192.0.2.1:11940"), CertAlone: true,
+		Authorize: func(_ context.Context, l openvpn.Login) error {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if r.authorize != nil {
+				return r.authorize(l)
+			}
+			return nil
+		},
+		Revalidate: func(c openvpn.Client) error {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if r.stay != nil {
+				return r.stay(c)
+			}
+			return nil
+		},
+		Allows: func(_ string, to netip.AddrPort) bool { return !to.Addr().IsPrivate() && !to.Addr().IsLoopback() },
+		Log: func(line string) {
+			if _, bench := r.t.(*testing.B); !bench {
+				r.t.Log("openvpn: " + line)
+			}
+		},
+		OnEvent: func(e openvpn.Event) {
+			if e.Err != nil {
+				r.t.Log(e.Kind, e.Err)
+			}
+			r.seen <- e
+		},
+	}
 }
 
 func (r *rig) waitFor(kind openvpn.EventKind) openvpn.Event {
