@@ -193,47 +193,19 @@ func TestVPNProfileRights(t *testing.T) {
 	s := newVPNSite(t, 1)
 	node := s.nodes[0]
 	login := "ann\n" + userPassword + "\n"
-	laptop := s.addProfile("laptop", true, time.Time{})
-	refused := func(file []byte, login, words string) {
-		t.Helper()
-		v := ann.Connect(file, login)
-		v.WaitFor("AUTH_FAILED,"+words, 1)
-		v.Stop()
-	}
-	refused(s.profileFile(laptop.ID, node), "ann\nRed-Fox-8\n", "Wrong username or password.")
-	refused(s.profileFile(laptop.ID, node), "bob\n"+userPassword+"\n", "Wrong username or password.")
-
-	edit := func(change func(*connexa.Client)) {
-		t.Helper()
-		u, err := s.db.Client(t.Context(), s.user)
-		if err != nil {
-			t.Fatal(err)
-		}
-		change(&u)
-		if err := s.db.EditClient(t.Context(), u, ""); err != nil {
-			t.Fatal(err)
-		}
-		s.Publish(connexa.Event{Topic: connexa.ClientChanged, ID: s.user})
-	}
-	enabled := func(u *connexa.Client) {
-		u.Enabled, u.Expires, u.Quota, u.Sources, u.Scope = true, time.Time{}, 0, nil, connexa.ScopeAll
-	}
-	phone := s.addProfile("phone", false, time.Time{})
+	laptop, phone := s.addProfile("laptop", true, time.Time{}), s.addProfile("phone", false, time.Time{})
 	phoneFile, laptopFile := s.profileFile(phone.ID, node), s.profileFile(laptop.ID, node)
-	for _, tt := range []struct {
-		what, words string
-		file        []byte
-		login       string
-		lose        func()
-	}{
-		{"disabled", "This client is disabled.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Enabled = false }) }},
-		{"expired", "This client has expired.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Expires = time.Now() }) }},
-		{"out of quota", "This client has used up its traffic.", phoneFile, "", func() { edit(func(u *connexa.Client) { u.Quota = 1 }) }},
+	s.checkRefused(ann, laptopFile, "ann\nRed-Fox-8\n", "Wrong username or password.")
+	s.checkRefused(ann, laptopFile, "bob\n"+userPassword+"\n", "Wrong username or password.")
+	for _, tt := range []rightTest{
+		{"disabled", "This client is disabled.", phoneFile, "", func() { s.editUser(func(u *connexa.Client) { u.Enabled = false }) }},
+		{"expired", "This client has expired.", phoneFile, "", func() { s.editUser(func(u *connexa.Client) { u.Expires = time.Now() }) }},
+		{"out of quota", "This client has used up its traffic.", phoneFile, "", func() { s.editUser(func(u *connexa.Client) { u.Quota = 1 }) }},
 		{"elsewhere", "This client is not allowed to connect from this address.", phoneFile, "", func() {
-			edit(func(u *connexa.Client) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} })
+			s.editUser(func(u *connexa.Client) { u.Sources = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")} })
 		}},
 		{"of another service", "This client has no access to this service.", phoneFile, "", func() {
-			edit(func(u *connexa.Client) { u.Scope, u.Nodes = connexa.ScopeNodes, nil })
+			s.editUser(func(u *connexa.Client) { u.Scope, u.Nodes = connexa.ScopeNodes, nil })
 		}},
 		{"with a new password", "Wrong username or password.", laptopFile, login, func() {
 			if err := s.db.SetClientPassword(t.Context(), s.user, "Green-Owl-9"); err != nil {
@@ -247,29 +219,10 @@ func TestVPNProfileRights(t *testing.T) {
 			}
 		}},
 	} {
-		v := ann.Connect(tt.file, tt.login)
-		v.WaitFor(vpntest.Connected, 1)
-		s.checkExit(ann, 0)
-		since := time.Now()
-		tt.lose()
-		for {
-			if _, err := ann.Fetch("http://198.51.100.80/ip", 300*time.Millisecond); err != nil && len(s.gateways.SeenVPN(node).Clients) == 0 {
-				break
-			}
-			if time.Since(since) > 5*time.Second {
-				t.Fatalf("%s: served after 5 seconds", tt.what)
-			}
-		}
-		v.WaitFor("AUTH_FAILED,"+tt.words, 1)
-		v.Stop()
-		edit(enabled)
-		s.awaitCondition("the user may come again", func() bool {
-			_, err := s.access.Authorize(node, "ann", netip.MustParseAddr("192.0.2.2"))
-			return err == nil
-		})
+		s.checkRightLost(ann, tt)
 	}
 	if _, err := s.app.Profiles.ProfileFiles(t.Context(), phone.ID, s.nodes, "192.0.2.1"); connexa.CodeOf(err) != connexa.Conflict {
-		t.Errorf("a file of a profile that was revoked: %v", err)
+		t.Errorf("file of a revoked profile: got %v, want %v", err, connexa.Conflict)
 	}
 
 	// This profile has its own expiry.
@@ -277,31 +230,100 @@ func TestVPNProfileRights(t *testing.T) {
 	tablet := s.addProfile("tablet", false, soon)
 	file := s.profileFile(tablet.ID, node)
 	s.awaitCondition("its time is over", func() bool { return time.Now().After(soon) })
-	refused(file, "", "This profile has expired.")
+	s.checkRefused(ann, file, "", "This profile has expired.")
+	s.checkCounted(ann)
+	s.checkHistory(node, "vpn.history.wanted", "vpn.history.listening", "vpn.history.connected", "vpn.history.disconnected", "vpn.history.refused")
+}
 
-	// Traffic counts for the client, whatever profile it used.
+// rightTest is a way in which a client loses its right, and the reason that it sees.
+type rightTest struct {
+	what, words string
+	file        []byte
+	login       string
+	lose        func()
+}
+
+// checkRightLost connects a client and takes its right. Then it gives the client all
+// rights again.
+func (s *vpnTest) checkRightLost(ann *vpntest.Computer, tt rightTest) {
+	s.t.Helper()
+	node := s.nodes[0]
+	v := ann.Connect(tt.file, tt.login)
+	v.WaitFor(vpntest.Connected, 1)
+	s.checkExit(ann, 0)
+	since := time.Now()
+	tt.lose()
+	for {
+		if _, err := ann.Fetch("http://198.51.100.80/ip", 300*time.Millisecond); err != nil && len(s.gateways.SeenVPN(node).Clients) == 0 {
+			break
+		}
+		if time.Since(since) > 5*time.Second {
+			s.t.Fatalf("%s: got an answer after 5 seconds, want none", tt.what)
+		}
+	}
+	v.WaitFor("AUTH_FAILED,"+tt.words, 1)
+	v.Stop()
+	s.editUser(func(u *connexa.Client) {
+		u.Enabled, u.Expires, u.Quota, u.Sources, u.Scope = true, time.Time{}, 0, nil, connexa.ScopeAll
+	})
+	s.awaitCondition("the user may come again", func() bool {
+		_, err := s.access.Authorize(node, "ann", netip.MustParseAddr("192.0.2.2"))
+		return err == nil
+	})
+}
+
+// checkRefused connects and waits for the reason of the refusal.
+func (s *vpnTest) checkRefused(ann *vpntest.Computer, file []byte, login, words string) {
+	s.t.Helper()
+	v := ann.Connect(file, login)
+	v.WaitFor("AUTH_FAILED,"+words, 1)
+	v.Stop()
+}
+
+func (s *vpnTest) editUser(change func(*connexa.Client)) {
+	s.t.Helper()
+	u, err := s.db.Client(s.t.Context(), s.user)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	change(&u)
+	if err := s.db.EditClient(s.t.Context(), u, ""); err != nil {
+		s.t.Fatal(err)
+	}
+	s.Publish(connexa.Event{Topic: connexa.ClientChanged, ID: s.user})
+}
+
+// checkCounted checks that traffic counts for the client, whatever profile it used.
+func (s *vpnTest) checkCounted(ann *vpntest.Computer) {
+	s.t.Helper()
+	node := s.nodes[0]
 	v := ann.Connect(s.profileFile(s.addProfile("phone", false, time.Time{}).ID, node), "")
 	v.WaitFor(vpntest.Connected, 1)
 	before, _ := s.access.Live(s.user)
 	if _, err := ann.Fetch("http://web.lab.test/bytes/2000000", 20*time.Second); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	v.Stop()
 	s.awaitClients(node, 0)
 	if after, _ := s.access.Live(s.user); after.Down-before.Down < 2_000_000 || after.Up == before.Up {
-		t.Errorf("the user has moved %d down, %d up", after.Down-before.Down, after.Up-before.Up)
+		s.t.Errorf("got %d bytes down, %d up; want at least 2000000 down and some up", after.Down-before.Down, after.Up-before.Up)
 	}
-	story, err := s.db.NodeHistory(t.Context(), node, 0, 100)
+}
+
+// checkHistory checks that the history of a node has entries with the keys.
+func (s *vpnTest) checkHistory(node int64, keys ...string) {
+	s.t.Helper()
+	entries, err := s.db.NodeHistory(s.t.Context(), node, 0, 100)
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	told := map[string]int{}
-	for _, e := range story {
-		told[e.Detail.Text.Key]++
+	got := map[string]int{}
+	for _, e := range entries {
+		got[e.Detail.Text.Key]++
 	}
-	for _, key := range []string{"vpn.history.wanted", "vpn.history.listening", "vpn.history.connected", "vpn.history.disconnected", "vpn.history.refused"} {
-		if told[key] == 0 {
-			t.Errorf("the history tells no %s: %v", key, told)
+	for _, key := range keys {
+		if got[key] == 0 {
+			s.t.Errorf("got history %v, want %s in it", got, key)
 		}
 	}
 }
@@ -326,95 +348,111 @@ func TestVPNExitSurvivesRestarts(t *testing.T) {
 	v.WaitFor(vpntest.Connected, 1)
 	s.checkExit(ann, 0)
 
-	// Stopping and starting the exit does not affect the proxy.
-	up := awaitServiceState(t, s.Panel, node, connexa.ServiceOnline).UpAt
-	if n, err := s.app.VPNs.StopVPNs(t.Context(), selectNode(node)); err != nil || n != 1 {
-		t.Fatal(n, err)
-	}
-	s.awaitVPN(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
-	if list, err := isolation.List(); err != nil || len(list) > 0 || len(vpntest.Processes(t)) > 0 {
-		t.Errorf("off, and there are devices %v and processes %v, %v", list, vpntest.Processes(t), err)
-	}
-	if _, err := s.app.VPNs.StartVPNs(t.Context(), selectNode(node)); err != nil {
-		t.Fatal(err)
-	}
-	v.WaitFor(vpntest.Connected, 2)
-	s.checkExit(ann, 0)
-	if now := awaitServiceState(t, s.Panel, node, connexa.ServiceOnline).UpAt; !now.Equal(up) {
-		t.Error("the tunnel was dialed again because of OpenVPN")
-	}
-
-	// The tunnel is stopped and started again.
-	if n, err := s.app.Services.StopServices(t.Context(), selectNode(node), 1); err != nil || n != 1 {
-		t.Fatal(n, err)
-	}
-	awaitServiceState(t, s.Panel, node, connexa.ServiceOff)
-	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
-		t.Error("a page comes without a service")
-	}
-	if _, err := s.app.Services.StartServices(t.Context(), selectNode(node), 1); err != nil {
-		t.Fatal(err)
-	}
-	awaitServiceState(t, s.Panel, node, connexa.ServiceOnline)
+	s.restartExit(ann, v)
+	s.restartService(ann)
 	v.WaitFor(vpntest.Connected, 3)
 	s.checkExit(ann, 0)
 
-	back := func(what string) {
-		t.Helper()
-		began := time.Now()
-		for {
-			if page, err := ann.Fetch("http://exit.test/", time.Second); err == nil {
-				if from, err := netip.ParseAddrPort(string(page)); err != nil || from.Addr() != s.fleet.Nodes()[0].Exit() {
-					t.Errorf("%s: seen from outside as %q", what, page)
-				}
-				t.Logf("%s: back after %s", what, time.Since(began).Round(100*time.Millisecond))
-				return
-			}
-			if time.Since(began) > time.Minute {
-				t.Fatalf("%s: not back after a minute", what)
-			}
-		}
-	}
-	kill := func() {
-		t.Helper()
-		pids := vpntest.Servers(t)
-		if len(pids) != 1 {
-			t.Fatalf("there are %v", pids)
-		}
-		if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kill()
+	killServer(t)
 	s.awaitVPN(node, "failed", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNFailed })
-	back("openvpn was killed")
-
+	s.awaitBack(ann, "openvpn was killed")
 	s.stop()
 	vpntest.WantNoLeftovers(t)
-	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
-		t.Error("a page comes without a panel")
-	}
+	s.checkUnreachable(ann, "without a panel")
 
 	// The next panel runs in its own process.
 	c := startChild(t, s.dir)
-	back("another panel was started")
+	s.awaitBack(ann, "another panel was started")
 	c.kill()
 	s.awaitCondition("openvpn has ended with its panel", func() bool { return len(vpntest.Processes(t)) == 0 })
-	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
-		t.Error("a page comes without a panel")
-	}
+	s.checkUnreachable(ann, "after the panel was killed")
 	c = startChild(t, s.dir)
-	back("the panel was killed")
-	kill()
-	back("openvpn was killed once more")
+	s.awaitBack(ann, "the panel was killed")
+	killServer(t)
+	s.awaitBack(ann, "openvpn was killed once more")
 	c.kill()
 
 	// The next panel takes over what a killed panel has left, and removes it.
 	s.Panel, s.stop = runPanel(t, s.dir, gre.Raw)
-	back("the panel was killed again")
+	s.awaitBack(ann, "the panel was killed again")
 	s.stop()
 	vpntest.WantNoLeftovers(t)
 	if l := wire.Found(); len(l) > 0 {
-		t.Errorf("beside the tunnel: %q", l)
+		t.Errorf("got packets %q beside the tunnel, want none", l)
+	}
+}
+
+// restartExit stops and starts the exit, waits for the second connection of v, and checks that the tunnel of the proxy stays.
+func (s *vpnTest) restartExit(ann *vpntest.Computer, v *vpntest.Client) {
+	s.t.Helper()
+	node := s.nodes[0]
+	want := awaitServiceState(s.t, s.Panel, node, connexa.ServiceOnline).UpAt
+	if n, err := s.app.VPNs.StopVPNs(s.t.Context(), selectNode(node)); err != nil || n != 1 {
+		s.t.Fatalf("stopped %d exits, %v; want 1", n, err)
+	}
+	s.awaitVPN(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
+	if list, err := isolation.List(); err != nil || len(list) > 0 || len(vpntest.Processes(s.t)) > 0 {
+		s.t.Errorf("got devices %v and processes %v after the stop, %v; want none", list, vpntest.Processes(s.t), err)
+	}
+	if _, err := s.app.VPNs.StartVPNs(s.t.Context(), selectNode(node)); err != nil {
+		s.t.Fatal(err)
+	}
+	v.WaitFor(vpntest.Connected, 2)
+	s.checkExit(ann, 0)
+	if got := awaitServiceState(s.t, s.Panel, node, connexa.ServiceOnline).UpAt; !got.Equal(want) {
+		s.t.Errorf("got a tunnel from %s, want that from %s", got, want)
+	}
+}
+
+// restartService stops and starts the tunnel.
+func (s *vpnTest) restartService(ann *vpntest.Computer) {
+	s.t.Helper()
+	node := s.nodes[0]
+	if n, err := s.app.Services.StopServices(s.t.Context(), selectNode(node), 1); err != nil || n != 1 {
+		s.t.Fatalf("stopped %d services, %v; want 1", n, err)
+	}
+	awaitServiceState(s.t, s.Panel, node, connexa.ServiceOff)
+	s.checkUnreachable(ann, "without a service")
+	if _, err := s.app.Services.StartServices(s.t.Context(), selectNode(node), 1); err != nil {
+		s.t.Fatal(err)
+	}
+	awaitServiceState(s.t, s.Panel, node, connexa.ServiceOnline)
+}
+
+// awaitBack waits at most a minute until the client has a page through the tunnel.
+func (s *vpnTest) awaitBack(ann *vpntest.Computer, what string) {
+	s.t.Helper()
+	began := time.Now()
+	for {
+		if page, err := ann.Fetch("http://exit.test/", time.Second); err == nil {
+			want := s.fleet.Nodes()[0].Exit()
+			if from, err := netip.ParseAddrPort(string(page)); err != nil || from.Addr() != want {
+				s.t.Errorf("%s: got address %q outside, want %s", what, page, want)
+			}
+			s.t.Logf("%s: back after %s", what, time.Since(began).Round(100*time.Millisecond))
+			return
+		}
+		if time.Since(began) > time.Minute {
+			s.t.Fatalf("%s: got no page in a minute, want one", what)
+		}
+	}
+}
+
+func (s *vpnTest) checkUnreachable(ann *vpntest.Computer, when string) {
+	s.t.Helper()
+	if _, err := ann.Fetch("http://198.51.100.80/ip", time.Second); err == nil {
+		s.t.Errorf("%s: got a page, want an error", when)
+	}
+}
+
+// killServer kills the only openvpn process of the panel.
+func killServer(t *testing.T) {
+	t.Helper()
+	pids := vpntest.Servers(t)
+	if len(pids) != 1 {
+		t.Fatalf("got processes %v, want one", pids)
+	}
+	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
 }
