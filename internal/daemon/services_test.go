@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"testing"
 	"time"
 
@@ -130,6 +129,57 @@ func TestProbesShareServerWithService(t *testing.T) {
 	if err := p.SetFirstEndpoint(t.Context(), connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://" + tunnelEndpoint}); err != nil {
 		t.Fatal(err)
 	}
+	useFreePorts(t, p)
+	server := n.Addr.Addr().String()
+	node, other := addServer(t, p, server, n.Login, n.Password), addServer(t, p, server, "somebody", "else")
+	if e := awaitProbe(t, p, connexa.RunLogin, node); e.Result != connexa.ResultGood {
+		t.Fatalf("before there is a service: got %+v, want a good result", e)
+	}
+	before, err := p.db.Node(t.Context(), node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.app.Services.StartServices(t.Context(), selectNode(node), 2); connexa.CodeOf(err) != connexa.Conflict {
+		t.Errorf("start of another number than was shown: got %v, want %v", err, connexa.Conflict)
+	}
+	if started, err := p.app.Services.StartServices(t.Context(), selectNode(node), 1); err != nil || started != 1 {
+		t.Fatalf("started %d services, %v; want 1", started, err)
+	}
+	row := awaitServiceState(t, p, node, connexa.ServiceOnline)
+	if r := awaitService(t, p, node, func(r connexa.ServiceRow) bool { return r.ExitIP != "" }); r.ExitIP != n.Exit().String() {
+		t.Errorf("got exit address %s, want %s", r.ExitIP, n.Exit())
+	}
+	secret, err := p.app.Services.RevealService(t.Context(), node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFarEnd(t, row, secret)
+	t.Run("probes of its node use the service", func(t *testing.T) { checkProbesByService(t, p, node) })
+	t.Run("probes of another login wait", func(t *testing.T) { checkProbesInUse(t, p, n, other) })
+	t.Run("no verdict changes", func(t *testing.T) {
+		if after, err := p.db.Node(t.Context(), node); err != nil || after.Verdict != before.Verdict || after.Basis != before.Basis {
+			t.Errorf("got %+v by %+v, %v; want %+v by %+v", after.Verdict, after.Basis, err, before.Verdict, before.Basis)
+		}
+		if n, err := p.db.Node(t.Context(), other); err != nil || n.Status != connexa.NotTested {
+			t.Errorf("node of the other login: got %s, %v; want %s", n.Status, err, connexa.NotTested)
+		}
+	})
+	t.Run("a second service at the server fails", func(t *testing.T) { checkSecondServiceFails(t, p, other) })
+
+	// A restart brings the service back on the same port with the same credentials.
+	stop()
+	p, _ = runPanel(t, dir, wires.Open)
+	again := awaitServiceState(t, p, node, connexa.ServiceOnline)
+	if again.Listen != row.Listen || again.User != row.User {
+		t.Errorf("after a restart: got %s at %v, want %s at %v", again.User, again.Listen, row.User, row.Listen)
+	}
+	checkFarEnd(t, again, secret)
+	t.Run("a deleted node has no service", func(t *testing.T) { checkDeletedService(t, p, again) })
+}
+
+// useFreePorts lets services listen on ports from a free one on.
+func useFreePorts(t *testing.T, p *Panel) {
+	t.Helper()
 	err := p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
 		free, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -143,100 +193,80 @@ func TestProbesShareServerWithService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := n.Addr.Addr().String()
-	node, other := addServer(t, p, server, n.Login, n.Password), addServer(t, p, server, "somebody", "else")
-	if e := awaitProbe(t, p, connexa.RunLogin, node); e.Result != connexa.ResultGood {
-		t.Fatalf("before there is a service: %+v", e)
-	}
-	before, err := p.db.Node(t.Context(), node)
+}
+
+// checkFarEnd requests a page through the proxy of a service and checks that the far end
+// sees the address inside the tunnel.
+func checkFarEnd(t *testing.T, row connexa.ServiceRow, secret connexa.Secret) {
+	t.Helper()
+	at := &url.URL{Scheme: "socks5", Host: row.Listen.String(), User: url.UserPassword(row.User, secret.Reveal())}
+	tr := &http.Transport{Proxy: http.ProxyURL(at)}
+	defer tr.CloseIdleConnections()
+	res, err := (&http.Client{Transport: tr}).Get("http://only-in-here.example/ip")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.app.Services.StartServices(t.Context(), selectNode(node), 2); connexa.CodeOf(err) != connexa.Conflict {
-		t.Errorf("started another number than was shown: %v", err)
-	}
-	if started, err := p.app.Services.StartServices(t.Context(), selectNode(node), 1); err != nil || started != 1 {
-		t.Fatal(started, err)
-	}
-	row := awaitServiceState(t, p, node, connexa.ServiceOnline)
-	if r := awaitService(t, p, node, func(r connexa.ServiceRow) bool { return r.ExitIP != "" }); r.ExitIP != n.Exit().String() {
-		t.Errorf("the world is said to see %s, and sees %s", r.ExitIP, n.Exit())
-	}
-	secret, err := p.app.Services.RevealService(t.Context(), node)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func() string {
-		at := &url.URL{Scheme: "socks5", Host: row.Listen.String(), User: url.UserPassword(row.User, secret.Reveal())}
-		tr := &http.Transport{Proxy: http.ProxyURL(at)}
-		defer tr.CloseIdleConnections()
-		res, err := (&http.Client{Transport: tr}).Get("http://only-in-here.example/ip")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(body)
+	if string(body) != row.LocalIP+"\n" {
+		t.Errorf("got address %q at the far end, want %q", body, row.LocalIP)
 	}
-	if got := ask(); got != row.LocalIP+"\n" {
-		t.Errorf("the far end sees %q, and we have %q", got, row.LocalIP)
-	}
+}
+
+func checkProbesByService(t *testing.T, p *Panel, node int64) {
+	t.Helper()
 	for _, kind := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin} {
 		if e := awaitProbe(t, p, kind, node); e.Result != connexa.ResultGood || e.Detail.Text.Key != "probe.through."+string(kind) || e.Reached != connexa.NoStep || !e.ByService() || len(e.Trace) != 1 {
-			t.Errorf("%s through the service: %s, %v, %s", kind, e.Result, e.Detail.Text, e.Cause)
-		}
-		e := awaitProbe(t, p, kind, other)
-		if want := fmt.Sprintf("probe.in_use[%s (%s)]", server, n.Login); e.Result != connexa.ResultInUse || e.Detail.Text.String() != want {
-			t.Errorf("%s of another login: %s, %v, %s", kind, e.Result, e.Detail.Text, e.Cause)
+			t.Errorf("%s: got %s, %v, %s; want a good result by the service", kind, e.Result, e.Detail.Text, e.Cause)
 		}
 	}
-	// The lookup reveals that another name belongs to the same server.
+}
+
+// checkProbesInUse probes a node with another login at the server of n, by its address
+// and by a name, whose lookup reveals that it belongs to the same server.
+func checkProbesInUse(t *testing.T, p *Panel, n lab.Node, node int64) {
+	t.Helper()
+	want := fmt.Sprintf("probe.in_use[%s (%s)]", n.Addr.Addr(), n.Login)
+	for _, kind := range []connexa.RunKind{connexa.RunPing, connexa.RunLogin} {
+		if e := awaitProbe(t, p, kind, node); e.Result != connexa.ResultInUse || e.Detail.Text.String() != want {
+			t.Errorf("%s: got %s, %v, %s; want %s, %s", kind, e.Result, e.Detail.Text, e.Cause, connexa.ResultInUse, want)
+		}
+	}
 	for _, kind := range []connexa.Kind{connexa.Ping, connexa.Login, connexa.Speed} {
 		work := p.gateways.ShareServers(func(_ context.Context, j connexa.Job) (connexa.Probed, error) {
 			return connexa.Probed{}, p.gateways.Resolved(j, n.Addr.Addr())
 		}, nil)
-		probed, err := work(t.Context(), connexa.Job{NodeID: other, Kind: kind, Address: "vpn.test"})
+		probed, err := work(t.Context(), connexa.Job{NodeID: node, Kind: kind, Address: "vpn.test"})
 		if err != nil || probed.Result != connexa.ResultInUse || probed.Outcome.Kind != kind {
-			t.Errorf("%s by another name: %+v, %v", kind, probed, err)
+			t.Errorf("%s by another name: got %+v, %v; want %s", kind, probed, err, connexa.ResultInUse)
 		}
 	}
-	if after, err := p.db.Node(t.Context(), node); err != nil || after.Verdict != before.Verdict || after.Basis != before.Basis {
-		t.Errorf("the verdict was %+v by %+v and is %+v by %+v, %v", before.Verdict, before.Basis, after.Verdict, after.Basis, err)
-	}
-	if n, err := p.db.Node(t.Context(), other); err != nil || n.Status != connexa.NotTested {
-		t.Errorf("the other login's node is %s, %v", n.Status, err)
-	}
-	if _, err := p.app.Services.StartServices(t.Context(), selectNode(other), 1); err != nil {
-		t.Fatal(err)
-	}
-	if r := awaitServiceState(t, p, other, connexa.ServiceFailed); r.Reason.Key != "service.reason.in_use" {
-		t.Errorf("a second service at the server failed because of %v", r.Reason)
-	}
-	if _, err := p.app.Services.StopServices(t.Context(), selectNode(other), 1); err != nil {
-		t.Fatal(err)
-	}
-	awaitServiceState(t, p, other, connexa.ServiceOff)
+}
 
-	// A restart brings the service back on the same port with the same credentials.
-	stop()
-	p, _ = runPanel(t, dir, wires.Open)
-	again := awaitServiceState(t, p, node, connexa.ServiceOnline)
-	if again.Listen != row.Listen || again.User != row.User {
-		t.Errorf("it was %s at %v and is %s at %v", row.User, row.Listen, again.User, again.Listen)
-	}
-	row.LocalIP = again.LocalIP
-	if got := ask(); got != again.LocalIP+"\n" {
-		t.Errorf("the far end sees %q, and we have %q", got, again.LocalIP)
-	}
-	// A deleted node has no service.
-	if _, err := p.app.Nodes.DeleteNodes(t.Context(), selectNode(node), 1); err != nil {
+func checkSecondServiceFails(t *testing.T, p *Panel, node int64) {
+	t.Helper()
+	if _, err := p.app.Services.StartServices(t.Context(), selectNode(node), 1); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := net.Dial("tcp", again.Listen.String()); err == nil {
+	if r := awaitServiceState(t, p, node, connexa.ServiceFailed); r.Reason.Key != "service.reason.in_use" {
+		t.Errorf("got reason %v, want service.reason.in_use", r.Reason)
+	}
+	if _, err := p.app.Services.StopServices(t.Context(), selectNode(node), 1); err != nil {
+		t.Fatal(err)
+	}
+	awaitServiceState(t, p, node, connexa.ServiceOff)
+}
+
+func checkDeletedService(t *testing.T, p *Panel, row connexa.ServiceRow) {
+	t.Helper()
+	if _, err := p.app.Nodes.DeleteNodes(t.Context(), selectNode(row.NodeID), 1); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := net.Dial("tcp", row.Listen.String()); err == nil {
 		c.Close()
-		t.Error("the port of a deleted node is open: " + strconv.FormatInt(node, 10))
+		t.Errorf("got a connection to %s, want it refused", row.Listen)
 	}
 }
