@@ -33,48 +33,25 @@ func TestClientUsesService(t *testing.T) {
 	b.fillField(`#q`, "nothing-like-this")
 	b.waitTrue(hasText("#services", "No services found"))
 
-	b.openPage("/clients")
-	b.mustRun(mark)
-	b.clickOn(`.empty .primary`)
-	b.waitTrue(arrived + ` && document.querySelector("#client-form")`)
-	b.expectErrors(unprocessable)
-	b.fillField(`#f-name`, "an na")
-	b.clickOn(`[name=scope][value=nodes]`)
-	b.clickOn(`[name=node][value="2"]`)
-	b.fillField(`#f-quota`, "1")
-	b.clickOn(`#client-form .primary`)
-	b.waitTrue(hasText("#e-name", "Latin letters"))
-	b.fillField(`#f-name`, "anna")
-	b.mustRun(mark)
-	b.clickOn(`#client-form .primary`)
-	b.waitTrue(pathIs("/clients/1") + ` && ` + arrived)
-	b.waitLive()
-	b.waitTrue(`document.querySelectorAll(".client-services tbody tr").length === 1`)
-
-	b.mustRun(mark)
-	b.clickOn(`.top .primary`)
-	b.waitTrue(pathIs("/reauth"))
-	b.fillField(`form[action="/reauth"] [name=password]`, password)
-	b.clickOn(`form[action="/reauth"] button`)
-	b.waitTrue(pathIs("/clients/1/credentials"))
-	b.waitTrue(arrived)
+	b.addClient()
+	b.revealCredentials()
 	line := func(node int) string {
 		return getValue[string](b, fmt.Sprintf(`document.querySelector("#line-socks5-%d")?.textContent.trim() ?? ""`, node))
 	}
 	socks := line(2)
 	if line(1) != "" {
-		t.Error("a line of a service that the user may not use")
+		t.Errorf("got line %q of a service that the client may not use, want none", line(1))
 	}
 	body, err := getThrough(t.Context(), socks, "http://exit.example.com/ip")
 	if err != nil {
 		t.Fatalf("through the proxy: %v", err)
 	}
 	if a, err := netip.ParseAddr(strings.TrimSpace(body)); err != nil || !a.IsPrivate() {
-		t.Errorf("the far end sees %q, want the address inside the tunnel", body)
+		t.Errorf("got %q at the far end, want the address inside the tunnel", body)
 	}
 	other := strings.Replace(socks, ":"+strconv.Itoa(first+1), ":"+strconv.Itoa(first), 1)
 	if body, err := getThrough(t.Context(), other, "http://exit.example.com/ip"); err == nil {
-		t.Errorf("through the other service came %q", body)
+		t.Errorf("got %q through the other service, want an error", body)
 	}
 
 	// The traffic of the client appears without a reload.
@@ -95,6 +72,38 @@ func TestClientUsesService(t *testing.T) {
 	b.clickOn(`#menu-client-1 button[formaction="/clients/1/disable"]`)
 	b.waitTrue(hasText("#client-1 .state", "Disabled"))
 	if body, err := getThrough(t.Context(), socks, "http://exit.example.com/ip"); err == nil {
-		t.Errorf("who was switched off got %q", body)
+		t.Errorf("got %q after the client was disabled, want an error", body)
 	}
+}
+
+// addClient adds the client anna, who may use node 2, after a form with a bad name.
+func (b *tab) addClient() {
+	b.openPage("/clients")
+	b.mustRun(mark)
+	b.clickOn(`.empty .primary`)
+	b.waitTrue(arrived + ` && document.querySelector("#client-form")`)
+	b.expectErrors(unprocessable)
+	b.fillField(`#f-name`, "an na")
+	b.clickOn(`[name=scope][value=nodes]`)
+	b.clickOn(`[name=node][value="2"]`)
+	b.fillField(`#f-quota`, "1")
+	b.clickOn(`#client-form .primary`)
+	b.waitTrue(hasText("#e-name", "Latin letters"))
+	b.fillField(`#f-name`, "anna")
+	b.mustRun(mark)
+	b.clickOn(`#client-form .primary`)
+	b.waitTrue(pathIs("/clients/1") + ` && ` + arrived)
+	b.waitLive()
+	b.waitTrue(`document.querySelectorAll(".client-services tbody tr").length === 1`)
+}
+
+// revealCredentials enters the password of the admin to see those of client 1.
+func (b *tab) revealCredentials() {
+	b.mustRun(mark)
+	b.clickOn(`.top .primary`)
+	b.waitTrue(pathIs("/reauth"))
+	b.fillField(`form[action="/reauth"] [name=password]`, password)
+	b.clickOn(`form[action="/reauth"] button`)
+	b.waitTrue(pathIs("/clients/1/credentials"))
+	b.waitTrue(arrived)
 }

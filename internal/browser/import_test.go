@@ -48,7 +48,7 @@ func TestImportAndWatch(t *testing.T) {
 	b.clickOn(`form[action="/imports"] .btn.primary`)
 	b.waitTrue(`/^\/imports\/\d+$/.test(location.pathname) && ` + tileFigure("new") + ` === 44`)
 	if page := getValue[string](b, `document.documentElement.outerHTML`); strings.Contains(page, fleet.Nodes()[0].Password) {
-		t.Error("the preview shows a password")
+		t.Error("got a password in the preview, want none")
 	}
 	here := getValue[string](b, `location.pathname`)
 	b.mustRun(chromedp.Reload()) // the preview survives a reload
@@ -70,6 +70,24 @@ func TestImportAndWatch(t *testing.T) {
 	watch.waitFor(patience, `window.seen && `+countRows("not_tested")+` === 0 && !document.querySelector('#list tbody tr[data-key*="|true|"]')`)
 	nodeVerdicts(watch, fleet)
 
+	checkChips(t, watch, fleet)
+	b.clickOn(importRun + ` a[href^="/runs/"]`)
+	b.waitTrue(`location.pathname.startsWith("/runs/") && ` + hasText("main .badge", "Done"))
+	if got := resultGroups(b); sumCounts(got) != 44 {
+		t.Errorf("got groups %v with %d nodes, want 44", got, sumCounts(got))
+	}
+	// A second import of the same file finds nothing new.
+	b.openPage(here)
+	b.waitTrue(tileFigure("added") + ` === 44`)
+	b.openPage("/imports")
+	b.mustRun(chromedp.SetUploadFiles(chromedp.CSS(`input[type=file][name=file]`), []string{file}))
+	b.clickOn(`form[action="/imports"] .btn.primary`)
+	b.waitTrue(tileFigure("already there") + ` === 44 && ` + tileFigure("new") + ` === 0`)
+}
+
+// checkChips waits until the counts of the filters are those of the fleet.
+func checkChips(t *testing.T, watch *tab, fleet *lab.Fleet) {
+	t.Helper()
 	want := map[string]int{}
 	for _, n := range fleet.Nodes() {
 		want[n.Behaviour.Expect().Status]++
@@ -79,23 +97,11 @@ func TestImportAndWatch(t *testing.T) {
 		chips := getValue[map[string]int](watch, `Object.fromEntries([...document.querySelectorAll("#facets label.chip")].map(c => [c.id.replace("chip-", ""), +c.querySelector("b").textContent]))`)
 		for status, n := range want {
 			if chips[status] != n {
-				return fmt.Errorf("the chip of %s says %d, want %d", status, chips[status], n)
+				return fmt.Errorf("chip of %s: got %d, want %d", status, chips[status], n)
 			}
 		}
 		return nil
 	})
-	b.clickOn(importRun + ` a[href^="/runs/"]`)
-	b.waitTrue(`location.pathname.startsWith("/runs/") && ` + hasText("main .badge", "Done"))
-	if got := resultGroups(b); sumCounts(got) != 44 {
-		t.Errorf("the groups of the run are %v, together %d of 44", got, sumCounts(got))
-	}
-	// A second import of the same file finds nothing new.
-	b.openPage(here)
-	b.waitTrue(tileFigure("added") + ` === 44`)
-	b.openPage("/imports")
-	b.mustRun(chromedp.SetUploadFiles(chromedp.CSS(`input[type=file][name=file]`), []string{file}))
-	b.clickOn(`form[action="/imports"] .btn.primary`)
-	b.waitTrue(tileFigure("already there") + ` === 44 && ` + tileFigure("new") + ` === 0`)
 }
 
 func TestPreviewOfFourClasses(t *testing.T) {

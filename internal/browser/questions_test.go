@@ -97,14 +97,9 @@ func TestManyServersThatStopAtGRE(t *testing.T) {
 	b.waitTrue(`location.pathname === "/nodes" && ` + countRows("tunnel_failed") + ` === 24 && ` + hasText("#list header", "no GRE came: blocked on the path, or the server is slow"))
 }
 
-// Several refused logins in a row at one address hold the other logins of that
-// address, until the admin continues.
-func TestLoginsThatAreHeldBack(t *testing.T) {
-	t.Parallel()
-	needTunnels(t)
-	p := startPanel(t)
-	fleet := labtest.Start(t, lab.Config{Nodes: 3, Seed: 3, Faults: labtest.Faults(t, "login-refused:691=1,silent=1,mppe:none=1")})
-	c := p.newClient()
+// addRefusedLogins adds the nodes of the fleet, and eight more logins at each server that
+// refuses them.
+func addRefusedLogins(c *client, fleet *lab.Fleet) {
 	c.addNode(fleet.Nodes())
 	for _, n := range fleet.Nodes() {
 		if n.Behaviour.Session.Refuse == 0 {
@@ -114,6 +109,16 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 			c.postForm("/nodes", url.Values{"address": {n.Addr.Addr().String()}, "port": {"1723"}, "login": {login}, "password": {"Blue-Kite-7"}, "encryption": {""}})
 		}
 	}
+}
+
+// TestLoginsThatAreHeldBack checks that several refused logins in a row at one address
+// hold the other logins of that address, until the admin continues.
+func TestLoginsThatAreHeldBack(t *testing.T) {
+	t.Parallel()
+	needTunnels(t)
+	p := startPanel(t)
+	fleet := labtest.Start(t, lab.Config{Nodes: 3, Seed: 3, Faults: labtest.Faults(t, "login-refused:691=1,silent=1,mppe:none=1")})
+	addRefusedLogins(p.newClient(), fleet)
 	b := p.openTab(t)
 	b.logIn()
 	b.openPage("/nodes")
@@ -124,7 +129,7 @@ func TestLoginsThatAreHeldBack(t *testing.T) {
 	b.waitTrue(countRows("login_failed") + ` === 5 && ` + countRows("login_ok") + ` === 1 && window.seen`)
 	// The row of a session without encryption shows that.
 	if n := getValue[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("no encryption")).length`); n != 1 {
-		t.Errorf("%d rows say that there was no encryption, want 1", n)
+		t.Errorf("got %d rows without encryption, want 1", n)
 	}
 
 	// The silent server keeps the run running.
