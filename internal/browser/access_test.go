@@ -2,7 +2,6 @@ package browser
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -19,11 +18,7 @@ func TestClientUsesService(t *testing.T) {
 	needTunnels(t)
 	p.addFleet(2, "good=1")
 	c := p.newClient()
-	first := 21000 + 10*rand.IntN(800) // avoids the services of other panels on this machine
-	c.postForm("/settings/services", url.Values{
-		"service_listen": {"127.0.0.1"}, "service_first_port": {strconv.Itoa(first)}, "service_last_port": {strconv.Itoa(first + 9)}, "service_clients": {""},
-		"vpn_listen": {""}, "vpn_first_port": {"11000"}, "vpn_last_port": {"19999"},
-	})
+	first := c.useServicePorts()
 	c.postForm("/services/start", url.Values{"ids": {"1,2"}, "count": {"2"}, "yes": {"1"}})
 	b := p.openTab(t)
 	b.logIn()

@@ -43,22 +43,20 @@ func getThrough(ctx context.Context, proxy, page string) (string, error) {
 	return string(body), err
 }
 
-// TestService starts a service in the panel, uses it as a program does, and stops it.
-func TestService(t *testing.T) {
-	t.Parallel()
-	p := startPanel(t)
-	needTunnels(t)
-	p.addFleet(3, "good=1")
-	first := 21000 + 10*rand.IntN(800) // avoids the services of other panels on this machine
-	p.newClient().postForm("/settings/services", url.Values{
+// useServicePorts gives the panel ports for services and returns the first one. They
+// avoid the services of other panels on this machine.
+func (c *client) useServicePorts() int {
+	first := 21000 + 10*rand.IntN(800)
+	c.postForm("/settings/services", url.Values{
 		"service_listen": {"127.0.0.1"}, "service_first_port": {strconv.Itoa(first)}, "service_last_port": {strconv.Itoa(first + 9)}, "service_clients": {""},
 		"vpn_listen": {""}, "vpn_first_port": {"11000"}, "vpn_last_port": {"19999"},
 	})
-	b := p.openTab(t)
-	b.logIn()
-	b.waitLive()
-	b.mustRun(mark)
+	return first
+}
 
+// startServices starts the services of three nodes on the node list.
+func (b *tab) startServices(t *testing.T) {
+	t.Helper()
 	// The row menu starts a service without a confirmation, and the row changes without a
 	// reload.
 	b.clickOn(`#node-1 td.menu button`)
@@ -73,12 +71,13 @@ func TestService(t *testing.T) {
 	b.waitTrue(arrived)
 	b.waitFor(30*time.Second, `[...document.querySelectorAll("#list .serve")].filter(cell => cell.textContent.includes("Online")).length === 3`)
 	if n := getValue[int](b, countRows("not_tested")); n != 3 {
-		t.Errorf("services have moved the status of %d nodes", 3-n)
+		t.Errorf("got %d untested nodes, want 3 as services change no status", n)
 	}
+}
 
-	b.openPage("/services")
-	b.waitLive()
-	b.waitTrue(countServices("online") + ` === 3`)
+// revealProxies enters the password of the admin and returns the lines of the proxies of
+// node 1.
+func (b *tab) revealProxies() (socks, web string) {
 	b.expectErrors("status of 403") // the panel asks for the password first
 	b.clickOn(`#node-1 td.proxy a`)
 	b.waitTrue(pathIs("/reauth"))
@@ -89,9 +88,29 @@ func TestService(t *testing.T) {
 	b.waitLive()
 	b.clickOn(`#node-1 td.proxy a`)
 	b.waitTrue(`document.querySelector("#line-socks5") !== null`)
-	socks := getValue[string](b, `document.querySelector("#line-socks5").textContent.trim()`)
-	web := getValue[string](b, `document.querySelector("#line-http").textContent.trim()`)
+	socks = getValue[string](b, `document.querySelector("#line-socks5").textContent.trim()`)
+	web = getValue[string](b, `document.querySelector("#line-http").textContent.trim()`)
 	b.pressKey("Escape")
+	return socks, web
+}
+
+// TestService starts a service in the panel, uses it as a program does, and stops it.
+func TestService(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	needTunnels(t)
+	p.addFleet(3, "good=1")
+	p.newClient().useServicePorts()
+	b := p.openTab(t)
+	b.logIn()
+	b.waitLive()
+	b.mustRun(mark)
+
+	b.startServices(t)
+	b.openPage("/services")
+	b.waitLive()
+	b.waitTrue(countServices("online") + ` === 3`)
+	socks, web := b.revealProxies()
 
 	for _, proxy := range []string{socks, web} {
 		body, err := getThrough(t.Context(), proxy, "http://exit.example.com/ip")
@@ -99,12 +118,12 @@ func TestService(t *testing.T) {
 			t.Fatalf("through the proxy: %v", err)
 		}
 		if a, err := netip.ParseAddr(strings.TrimSpace(body)); err != nil || !a.IsPrivate() {
-			t.Errorf("the far end sees %q, want the address inside the tunnel", body)
+			t.Errorf("got %q at the far end, want the address inside the tunnel", body)
 		}
 	}
 	wrong := strings.Replace(socks, "exit-1:", "exit-1:x", 1)
 	if body, err := getThrough(t.Context(), wrong, "http://exit.example.com/ip"); err == nil {
-		t.Errorf("a wrong password got %q", body)
+		t.Errorf("got %q with a wrong password, want an error", body)
 	}
 	// The traffic soon appears without a reload.
 	if _, err := getThrough(t.Context(), socks, "http://exit.example.com/bytes/3000000"); err != nil {
@@ -123,7 +142,7 @@ func TestService(t *testing.T) {
 	}
 	if c, err := new(net.Dialer).DialContext(t.Context(), "tcp", u.Host); err == nil {
 		c.Close()
-		t.Error("the port of a service that was stopped is open")
+		t.Error("got a connection to a stopped service, want it refused")
 	}
 	b.openPage("/nodes/1")
 	b.waitTrue(hasText("#history", "Service stopped"))
