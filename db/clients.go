@@ -72,7 +72,7 @@ func (d *DB) AddClient(ctx context.Context, u connexa.Client, password connexa.S
 		return setClientNodes(ctx, tx, id, u.Nodes)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("add an access user: %w", err)
+		return 0, fmt.Errorf("add a client: %w", err)
 	}
 	return id, nil
 }
@@ -104,7 +104,7 @@ func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.
 		return setClientNodes(ctx, tx, u.ID, u.Nodes)
 	})
 	if err != nil {
-		return fmt.Errorf("edit access user %d: %w", u.ID, err)
+		return fmt.Errorf("edit client %d: %w", u.ID, err)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (d *DB) SetClientPassword(ctx context.Context, id int64, password connexa.S
 	err := d.changeClient(ctx, id, `UPDATE clients SET password = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`,
 		d.ring.seal(clientPurpose, []byte(password.Reveal())), toMillis(d.now()), id)
 	if err != nil {
-		return fmt.Errorf("give access user %d a password: %w", id, err)
+		return fmt.Errorf("set the password of client %d: %w", id, err)
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (d *DB) SetClientPassword(ctx context.Context, id int64, password connexa.S
 func (d *DB) EnableClient(ctx context.Context, id int64, enabled bool) error {
 	err := d.changeClient(ctx, id, `UPDATE clients SET enabled = ?, changed_at = ?, revision = revision + 1 WHERE id = ?`, enabled, toMillis(d.now()), id)
 	if err != nil {
-		return fmt.Errorf("switch access user %d: %w", id, err)
+		return fmt.Errorf("enable or disable client %d: %w", id, err)
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (d *DB) EnableClient(ctx context.Context, id int64, enabled bool) error {
 // DeleteClient deletes a client.
 func (d *DB) DeleteClient(ctx context.Context, id int64) error {
 	if err := d.changeClient(ctx, id, `DELETE FROM clients WHERE id = ?`, id); err != nil {
-		return fmt.Errorf("delete access user %d: %w", id, err)
+		return fmt.Errorf("delete client %d: %w", id, err)
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...a
 		if n, err := res.RowsAffected(); err != nil {
 			return err
 		} else if n == 0 {
-			return fmt.Errorf("access user %d: %w", id, sql.ErrNoRows)
+			return fmt.Errorf("client %d: %w", id, sql.ErrNoRows)
 		}
 		return nil
 	})
@@ -171,19 +171,19 @@ func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...a
 func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+` FROM clients ORDER BY name`)
 	if err != nil {
-		return nil, fmt.Errorf("list the access users: %w", err)
+		return nil, fmt.Errorf("list the clients: %w", err)
 	}
 	defer rows.Close()
 	var users []connexa.Client
 	for rows.Next() {
 		u, err := scanClient(rows.Scan)
 		if err != nil {
-			return nil, fmt.Errorf("list the access users: %w", err)
+			return nil, fmt.Errorf("list the clients: %w", err)
 		}
 		users = append(users, u)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list the access users: %w", err)
+		return nil, fmt.Errorf("list the clients: %w", err)
 	}
 	nodes, err := d.clientNodes(ctx, 0)
 	if err != nil {
@@ -199,14 +199,14 @@ func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
 func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, error) {
 	rows, err := d.read.QueryContext(ctx, `SELECT client_id, node_id FROM client_nodes WHERE ?1 = 0 OR client_id = ?1 ORDER BY client_id, node_id`, user)
 	if err != nil {
-		return nil, fmt.Errorf("list the nodes of access users: %w", err)
+		return nil, fmt.Errorf("list the nodes of clients: %w", err)
 	}
 	defer rows.Close()
 	nodes := map[int64][]int64{}
 	for rows.Next() {
 		var u, n int64
 		if err := rows.Scan(&u, &n); err != nil {
-			return nil, fmt.Errorf("list the nodes of access users: %w", err)
+			return nil, fmt.Errorf("list the nodes of clients: %w", err)
 		}
 		nodes[u] = append(nodes[u], n)
 	}
@@ -217,7 +217,7 @@ func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, er
 func (d *DB) Client(ctx context.Context, id int64) (connexa.Client, error) {
 	u, err := scanClient(d.read.QueryRowContext(ctx, `SELECT `+clientColumns+` FROM clients WHERE id = ?`, id).Scan)
 	if err != nil {
-		return connexa.Client{}, fmt.Errorf("read access user %d: %w", id, translateError(err))
+		return connexa.Client{}, fmt.Errorf("read client %d: %w", id, translateError(err))
 	}
 	nodes, err := d.clientNodes(ctx, id)
 	if err != nil {
@@ -231,7 +231,7 @@ func (d *DB) Client(ctx context.Context, id int64) (connexa.Client, error) {
 func (d *DB) ClientPassword(ctx context.Context, id int64) (connexa.Secret, error) {
 	var sealed []byte
 	if err := d.read.QueryRowContext(ctx, `SELECT password FROM clients WHERE id = ?`, id).Scan(&sealed); err != nil {
-		return "", fmt.Errorf("the password of access user %d: %w", id, translateError(err))
+		return "", fmt.Errorf("the password of client %d: %w", id, translateError(err))
 	}
 	plain, err := d.ring.unseal(clientPurpose, sealed)
 	return connexa.Secret(plain), err
@@ -245,7 +245,7 @@ func (d *DB) ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error) {
 	}
 	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+`, password FROM clients ORDER BY id`)
 	if err != nil {
-		return nil, fmt.Errorf("list the logins of access users: %w", err)
+		return nil, fmt.Errorf("list the logins of clients: %w", err)
 	}
 	defer rows.Close()
 	var logins []connexa.ClientLogin
@@ -253,11 +253,11 @@ func (d *DB) ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error) {
 		var sealed []byte
 		u, err := scanClient(rows.Scan, &sealed)
 		if err != nil {
-			return nil, fmt.Errorf("list the logins of access users: %w", err)
+			return nil, fmt.Errorf("list the logins of clients: %w", err)
 		}
 		plain, err := d.ring.unseal(clientPurpose, sealed)
 		if err != nil {
-			return nil, fmt.Errorf("the password of access user %d: %w", u.ID, err)
+			return nil, fmt.Errorf("the password of client %d: %w", u.ID, err)
 		}
 		u.Nodes = nodes[u.ID]
 		logins = append(logins, connexa.ClientLogin{Client: u, Password: connexa.Secret(plain)})
@@ -302,7 +302,7 @@ func (d *DB) AddClientTraffic(ctx context.Context, counts []connexa.ClientCount)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("count what access users moved: %w", err)
+		return fmt.Errorf("add the traffic of clients: %w", err)
 	}
 	return nil
 }
@@ -320,7 +320,7 @@ func (d *DB) ResetClientUsage(ctx context.Context, ids []int64, at time.Time) er
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("begin the counters of access users anew: %w", err)
+		return fmt.Errorf("reset the usage of clients: %w", err)
 	}
 	return nil
 }

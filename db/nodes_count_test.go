@@ -35,7 +35,7 @@ func TestCountsAreKeptUntilSomethingIsWritten(t *testing.T) {
 	}
 	set("ping_ok")
 	if got := total(); got != was {
-		t.Errorf("%d, counted anew without a reason; want %d", got, was)
+		t.Errorf("got %d, counted again without a reason; want %d", got, was)
 	}
 	d.nodeCache.writes.Add(1) // as after a result of a probe
 	if got := total(); got != was {

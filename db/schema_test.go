@@ -18,7 +18,7 @@ import (
 	"github.com/connexa-panel/connexa/migrations"
 )
 
-var update = flag.Bool("update", false, "write testdata/schema.sql anew")
+var update = flag.Bool("update", false, "rewrite testdata/schema.sql")
 
 // schemaOf lists the objects of a database in a fixed order.
 func schemaOf(t *testing.T, pool *sql.DB) string {

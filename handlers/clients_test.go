@@ -107,7 +107,7 @@ func TestClientIsEditedAndDeleted(t *testing.T) {
 	b.asHTMX("button").post("/clients/1/disable").hasStatus(t, http.StatusOK).contains(t, "its connections were closed")
 	loadDirectory(t, d)
 	if err := g.Revalidate(); err == nil {
-		t.Error("who was switched off may stay")
+		t.Error("a disabled client may stay")
 	}
 	b.get("/clients/1").contains(t, "This client is disabled.")
 	b.post("/clients/1/enable").leadsTo(t, "/clients/1")

@@ -23,7 +23,7 @@ func (h *Handlers) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !bearer || !digest(token).Equal(digest(h.metricsToken.Reveal())) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		plainText(w, http.StatusUnauthorized, "the metrics are for who has the token\n")
+		plainText(w, http.StatusUnauthorized, "the metrics need the bearer token\n")
 		return
 	}
 	h.metrics.ServeHTTP(w, r)

@@ -166,7 +166,7 @@ func (p *proxy) proxyPassword() (connexa.Secret, error) {
 			return "", fmt.Errorf("read the proxy's password: %w", err)
 		}
 		if secret = connexa.Secret(strings.TrimSpace(string(text))); secret == "" {
-			return "", fmt.Errorf("%s is empty: delete it, and a password is made anew", p.passwordFile)
+			return "", fmt.Errorf("%s is empty: delete it to generate a new password", p.passwordFile)
 		}
 		return secret, nil
 	}

@@ -86,7 +86,7 @@ func (p *proxy) vpnKeys() (k proxyKeys, err error) {
 		text, err := os.ReadFile(kept)
 		if err == nil {
 			if err := json.Unmarshal(text, &k); err != nil {
-				return k, fmt.Errorf("%s cannot be read: delete it, and a profile is made anew", kept)
+				return k, fmt.Errorf("%s cannot be read: delete it to make a new profile", kept)
 			}
 			return k, nil
 		}

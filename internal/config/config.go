@@ -117,7 +117,7 @@ func Parse(args []string, out io.Writer) (Command, error) {
 		Check        Check        `cmd:"" help:"Log in to one server, once, and say step by step how far that got."`
 		Proxy        Proxy        `cmd:"" help:"Serve a SOCKS5 and HTTP proxy through one server, until interrupted."`
 		SetupOpenVPN SetupOpenVPN `cmd:"" name:"setup-openvpn" help:"As root: make the devices for OpenVPN exits, for a panel that may not."`
-		Passwd       Passwd       `cmd:"" help:"Give a user of the panel a new password: for who is locked out. The panel may run."`
+		Passwd       Passwd       `cmd:"" help:"Set a new password for an account of the panel. The panel may be running."`
 		Version      Version      `cmd:"" help:"Print the version."`
 
 		SpeedServer SpeedServer `cmd:"" name:"speed-server" help:"Be the far end of speed tests, on any machine with bandwidth."`

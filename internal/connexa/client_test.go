@@ -112,7 +112,7 @@ func TestQuotaPeriodStarts(t *testing.T) {
 		}
 	}
 	if !QuotaOnce.Start(at).IsZero() {
-		t.Error("what never begins anew did")
+		t.Error("QuotaOnce starts again, want never")
 	}
 }
 

@@ -69,7 +69,7 @@ func TestTheOldestStrangerMakesRoom(t *testing.T) {
 	c.admit(l)
 	d.admit(l)
 	if e := connectPair(t, l, "127.0.0.5"); e.server != nil || l.Open() != 3 {
-		t.Error("one who was let in made room")
+		t.Error("an accepted connection was closed to make room")
 	}
 	l.ConnState(c.server, http.StateIdle) // the request has ended
 	if e := connectPair(t, l, "127.0.0.5"); e.server == nil || c.isOpen() {

@@ -235,7 +235,7 @@ func testEnd(t *testing.T, s *standIn) {
 func TestRunnable(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "program")
-	if err := os.WriteFile(path, nil, 0o700); err != nil { //nolint:gosec // it is to be executed
+	if err := os.WriteFile(path, nil, 0o700); err != nil { //nolint:gosec // the test executes it
 		t.Fatal(err)
 	}
 	if !canExecute(path, uint32(os.Geteuid())) || canExecute("", uint32(os.Geteuid())) || canExecute(path+"2", uint32(os.Geteuid())) {

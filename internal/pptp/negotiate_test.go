@@ -420,7 +420,7 @@ func TestNegotiationsAreBounded(t *testing.T) {
 			return ccpClosed(w, proto, p, ppp.TerminateRequest)
 		}, "encryption.refused"},
 		"address Nak'd": {Config{}, refuseRequests(ppp.IPCP, ppp.ConfigureNak, changingOption(3)), "ip.no_agreement"},
-		"link negotiated anew": {Config{}, func(s *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
+		"link negotiated again": {Config{}, func(s *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {
 			return negotiateForEver(w, proto, p)
 		}, "lcp.no_agreement"},
 		"echoes without an end": {Config{}, func(_ *scripted, w *testPath, proto ppp.Protocol, p ppp.Packet) bool {

@@ -199,9 +199,9 @@ func (n *NAT) Counts() Counts {
 	return s
 }
 
-// Out translates packets of clients. A packet that is to be delivered may have become a
-// different one of another length. Each packet needs a capacity of 576 bytes. verdicts
-// must be as long as pkts.
+// Out translates packets of clients in place. A packet may be replaced by another one
+// of a different length, up to 576 bytes, so each needs that capacity. verdicts must be
+// as long as pkts.
 func (n *NAT) Out(pkts [][]byte, verdicts []Verdict) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

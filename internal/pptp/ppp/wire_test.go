@@ -226,7 +226,7 @@ func TestCredentialsAndValues(t *testing.T) {
 			t.Errorf("%d bytes: %v", i, err)
 		}
 	}
-	// RFC 2759 section 9.2, as it stands in a packet.
+	// RFC 2759 section 9.2, as in a packet.
 	r := MSResponse{
 		PeerChallenge: [16]byte(decodeHex("21402324255e262a28295f2b3a337c7e")),
 		NT:            [24]byte(decodeHex("82309ecd8d708b5ea08faa3981cd83544233114a3d85d6df")),
