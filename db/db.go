@@ -178,12 +178,17 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 	}
 	defer tx.Rollback()
 	d.nodeCache.index.onBegin()
-	if err := fn(tx); err != nil {
-		return translateError(err)
+	if err = fn(tx); err == nil {
+		d.nodeCache.index.beforeCommit()
+		if err = tx.Commit(); err != nil {
+			err = fmt.Errorf("commit: %w", err)
+		}
 	}
-	d.nodeCache.index.beforeCommit()
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", translateError(err))
+	switch {
+	case errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil: // rolled back at the end of ctx
+		return ctx.Err()
+	case err != nil:
+		return translateError(err)
 	}
 	d.afterCommit()
 	d.nodeCache.writes.Add(1)

@@ -1,8 +1,11 @@
 package db
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"testing"
 
@@ -20,5 +23,29 @@ func TestACloseLeavesOneFile(t *testing.T) {
 		if _, err := os.Stat(d.path + beside); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is left: %v", beside, err)
 		}
+	}
+}
+
+// TestInTx_EndsWithItsContext cancels the context of a transaction while it runs.
+// database/sql then rolls back by itself and may report only that the transaction is done.
+func TestInTx_EndsWithItsContext(t *testing.T) {
+	d := openDir(t, t.TempDir())
+	for range 20 { // the rollback comes before or after the end of fn
+		ctx, cancel := context.WithCancel(t.Context())
+		err := d.inTx(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `UPDATE history_rolled SET upto = 7`)
+			cancel()
+			for err == nil && rand.IntN(2) == 0 {
+				_, err = tx.Exec(`UPDATE history_rolled SET upto = 8`)
+			}
+			return err
+		})
+		if !errors.Is(err, context.Canceled) || errors.Is(err, sql.ErrTxDone) {
+			t.Fatalf("the transaction ended with %v, want context.Canceled", err)
+		}
+	}
+	var upto int64
+	if err := d.read.QueryRowContext(t.Context(), `SELECT upto FROM history_rolled`).Scan(&upto); err != nil || upto != 0 {
+		t.Errorf("upto = %d, %v; want 0", upto, err)
 	}
 }

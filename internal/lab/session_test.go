@@ -670,10 +670,12 @@ func TestSessionsThatEnd(t *testing.T) {
 	t.Parallel()
 	for _, l := range lives {
 		t.Run(l.behaviour, func(t *testing.T) {
+			t.Parallel()
 			r, n := newOneRig(t, l.behaviour)
 			cfg := r.dialConfig(n, lab.Policy{})
 			cfg.EchoEvery, cfg.EchoMisses = 100*time.Millisecond, 3
-			cfg.Control.EchoInterval, cfg.Control.EchoTimeout = 400*time.Millisecond, 400*time.Millisecond
+			// Longer than a dial whose first packet comes too early for the server and is sent again.
+			cfg.Control.EchoInterval, cfg.Control.EchoTimeout = 1500*time.Millisecond, 1500*time.Millisecond
 			s, err := pptp.Dial(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -686,7 +688,7 @@ func TestSessionsThatEnd(t *testing.T) {
 				return
 			}
 			// Unanswered echoes would have ended the session long before.
-			patience, stop := context.WithTimeout(t.Context(), 2*time.Second)
+			patience, stop := context.WithTimeout(t.Context(), 4*time.Second)
 			defer stop()
 			select {
 			case <-s.Done():
