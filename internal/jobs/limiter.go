@@ -18,7 +18,7 @@ type Limiter struct {
 	rate     *rate.Limiter
 
 	mu    sync.Mutex
-	inUse map[string]int // places in use, by address, network and tunnel key
+	inUse map[string]int // slots in use, by address, network and tunnel key
 }
 
 // NewLimiter returns a Limiter whose limits follow settings.
@@ -26,7 +26,7 @@ func NewLimiter(settings func() connexa.Settings) *Limiter {
 	return &Limiter{settings: settings, rate: rate.NewLimiter(1, 1), inUse: map[string]int{}}
 }
 
-// TryAcquire acquires a place for one job at address. When there is none, it
+// TryAcquire acquires a slot for one job at address. When there is none, it
 // returns after how long to try again: zero when only that address or its network
 // is full, so that other jobs may start. A job that opens a tunnel has its server
 // alone, because two tunnels behind NAT would share one GRE flow. The caller must
@@ -50,9 +50,9 @@ func (l *Limiter) TryAcquire(address string, tunnel bool) (free func(), wait tim
 		return nil, 0, false
 	}
 	l.updateRate(s)
-	res := l.rate.Reserve()
-	if d := res.Delay(); d > 0 {
-		res.Cancel()
+	reservation := l.rate.Reserve()
+	if d := reservation.Delay(); d > 0 {
+		reservation.Cancel()
 		l.releaseKeys(keys)
 		freeTunnel()
 		return nil, d, false
@@ -63,7 +63,7 @@ func (l *Limiter) TryAcquire(address string, tunnel bool) (free func(), wait tim
 	}), 0, true
 }
 
-// acquireTunnel acquires the one place for a tunnel to a server.
+// acquireTunnel acquires the one slot for a tunnel to a server.
 func (l *Limiter) acquireTunnel(address string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +76,7 @@ func (l *Limiter) acquireTunnel(address string) bool {
 
 func tunnelKey(address string) string { return "tunnel " + address }
 
-// Wait waits until a job that has a place may open one more connection. It ends
+// Wait waits until a job that has a slot may open one more connection. It ends
 // with ctx.
 func (l *Limiter) Wait(ctx context.Context, address string) error {
 	if len(keysOf(address)) == 0 {
@@ -94,7 +94,7 @@ func (l *Limiter) updateRate(s connexa.Settings) {
 	}
 }
 
-// acquireKeys acquires a place for each of the keys, or none.
+// acquireKeys acquires a slot for each of the keys, or none.
 func (l *Limiter) acquireKeys(keys []string, s connexa.Settings) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 const (
 	pollInterval    = 500 * time.Millisecond // between two claims without Wake
 	suspectInterval = 15 * time.Second       // between two calls of RequeueSuspects
-	minClaim        = 64                     // a smaller claim waits until more places are free
-	prefetch        = 2 * minClaim           // jobs claimed beyond the free places
+	minClaim        = 64                     // a smaller claim waits until more slots are free
+	prefetch        = 2 * minClaim           // jobs claimed beyond the free slots
 	maxBlocked      = 1024                   // jobs that may wait for their address or network without delaying others
 )
 
@@ -58,12 +58,12 @@ func (l *loop) run() {
 			l.requeueSuspects()
 		case <-l.wake:
 			l.expectJobs()
-		case res := <-l.written:
-			l.endJob(res)
+		case f := <-l.written:
+			l.endJob(f)
 			for drained := false; !drained; { // many jobs end together; one claim serves them all
 				select {
-				case res := <-l.written:
-					l.endJob(res)
+				case f := <-l.written:
+					l.endJob(f)
 				default:
 					drained = true
 				}
@@ -80,7 +80,7 @@ func (l *loop) reportIdle() {
 	}
 	if idle && !l.isIdle {
 		select {
-		case l.results <- result{isIdle: true}:
+		case l.results <- finishedJob{isIdle: true}:
 		case <-l.ctx.Done():
 		}
 	}
@@ -96,10 +96,10 @@ func (l *loop) expectJobs() {
 	}
 }
 
-func (l *loop) endJob(res result) {
-	res.queue.running--
-	res.free()
-	if res.local {
+func (l *loop) endJob(f finishedJob) {
+	f.queue.running--
+	f.free()
+	if f.local {
 		l.steerRuns(l.ctx, l.triage.LocalError())
 	}
 }
@@ -173,21 +173,21 @@ func (l *loop) startJob(q *queue, j connexa.Job, free func()) {
 	l.cancels[j.ID] = cancel
 	l.mu.Unlock()
 	l.workers.Go(func() {
-		res := l.runJob(ctx, j)
-		res.free, res.queue = free, q
+		f := l.runJob(ctx, j)
+		f.free, f.queue = free, q
 		l.mu.Lock()
 		delete(l.cancels, j.ID)
 		l.mu.Unlock()
 		cancel(nil)
-		l.results <- res
+		l.results <- f
 	})
 }
 
-// endHeldJob ends a job whose address is held, without a place at the limiter.
+// endHeldJob ends a job whose address is held, without a slot of the limiter.
 func (l *loop) endHeldJob(q *queue, j connexa.Job) {
 	q.running++
 	l.workers.Go(func() {
-		l.results <- result{queue: q, free: func() {}, write: true, Result: triage.Result{Job: j, Probed: connexa.Probed{
+		l.results <- finishedJob{queue: q, free: func() {}, write: true, Result: triage.Result{Job: j, Probed: connexa.Probed{
 			Result: connexa.ResultHeldBack, Outcome: connexa.Outcome{Kind: j.Kind, At: time.Now(), Reached: connexa.NoStep},
 		}}}
 	})

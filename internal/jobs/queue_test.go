@@ -46,20 +46,20 @@ func TestSpeedTestsHaveTheirOwnSlots(t *testing.T) {
 		time.Sleep(16 * time.Second)
 		synctest.Wait()
 		if pings.maxRunning.Load() != 4 || speeds.maxRunning.Load() != 2 {
-			t.Errorf("%d pings and %d speed tests at once", pings.maxRunning.Load(), speeds.maxRunning.Load())
+			t.Errorf("%d pings and %d speed tests at once, want 4 and 2", pings.maxRunning.Load(), speeds.maxRunning.Load())
 		}
 		b.memoryStore.mu.Lock()
 		if n := len(b.finished); n != 62 {
-			t.Errorf("%d ended: pings wait for speed tests", n)
+			t.Errorf("%d jobs have ended, want 62: pings do not wait for speed tests", n)
 		}
 		if n := len(b.due); n != 2 {
-			t.Errorf("%d speed tests are not claimed, want those for which there is no place", n)
+			t.Errorf("%d speed tests are not claimed, want the 2 for which there is no slot", n)
 		}
 		b.memoryStore.mu.Unlock()
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 66 {
-			t.Errorf("%d ended", len(b.finished))
+			t.Errorf("%d jobs have ended, want 66", len(b.finished))
 		}
 		b.stopAndWait(t)
 	})
@@ -85,20 +85,20 @@ func TestSpeedHoldDelaysTestsAndPutsNotice(t *testing.T) {
 		synctest.Wait()
 		b.memoryStore.mu.Lock()
 		if len(b.finished) != 10 || len(b.due) != 3 {
-			t.Errorf("%d ended, %d are left; want the pings done and the speed tests untouched", len(b.finished), len(b.due))
+			t.Errorf("%d jobs have ended, %d are left; want the 10 pings and the 3 speed tests", len(b.finished), len(b.due))
 		}
 		if r := b.runs[0]; r.State != connexa.RunRunning || r.Notice.String() != why.String() {
-			t.Errorf("the run is %s and says %s", r.State, r.Notice)
+			t.Errorf("the run is %s with the notice %s, want running with %s", r.State, r.Notice, why)
 		}
 		if n := len(b.noticed); n != 1 {
-			t.Errorf("%d notices, want it said once", n)
+			t.Errorf("%d notices, want 1", n)
 		}
 		b.memoryStore.mu.Unlock()
 		spent.Store(false)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 13 || !b.runs[0].Notice.IsZero() {
-			t.Errorf("%d ended, the run says %s", len(b.finished), b.runs[0].Notice)
+			t.Errorf("%d jobs have ended, the notice is %s; want 13 and none", len(b.finished), b.runs[0].Notice)
 		}
 		b.stopAndWait(t)
 	})
@@ -116,7 +116,7 @@ func TestStaleSpeedNoticeIsRemovedAfterRestart(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 1 || !b.runs[0].Notice.IsZero() {
-			t.Errorf("%d ended, the run says %s", len(b.finished), b.runs[0].Notice)
+			t.Errorf("%d jobs have ended, the notice is %s; want 1 and none", len(b.finished), b.runs[0].Notice)
 		}
 		b.stopAndWait(t)
 	})

@@ -76,23 +76,24 @@ type Runner struct {
 	limiter *Limiter
 	triage  *triage.Triage
 	wake    chan struct{}
-	results chan result // from the workers to the writer
-	written chan result // from the writer to the loop
-	gre     chan bool   // decisions of the admin about results at GRE
+	results chan finishedJob // from the workers to the writer
+	written chan finishedJob // from the writer to the loop
+	gre     chan bool        // decisions of the admin about results at GRE
 
 	mu      sync.Mutex
 	cancels map[int64]context.CancelCauseFunc // of the running jobs, by job
 }
 
-// result is the end of one job. The worker sends it to the writer, which sends it
+// finishedJob is a job that has ended, with its result. The worker sends it to the
+// writer, which sends it
 // to the loop.
-type result struct {
+type finishedJob struct {
 	triage.Result
 	queue  *queue
-	free   func() // frees the place at the limiter
-	write  bool   // Probed is a result to write
+	free   func() // frees the slot of the limiter
+	write  bool   // the result is to write
 	local  bool   // the job failed because of this host
-	isIdle bool   // no result: the loop has no job
+	isIdle bool   // no job: the loop says that it has none
 }
 
 var errCancelled = errors.New("cancelled")
@@ -112,7 +113,7 @@ func NewRunner(c Config, limiter *Limiter) *Runner {
 	}
 	return &Runner{
 		Config: c, limiter: limiter, triage: triage.New(rules), wake: make(chan struct{}, 1), gre: make(chan bool, 1),
-		results: make(chan result, 64), written: make(chan result, 64), cancels: map[int64]context.CancelCauseFunc{},
+		results: make(chan finishedJob, 64), written: make(chan finishedJob, 64), cancels: map[int64]context.CancelCauseFunc{},
 	}
 }
 
@@ -165,8 +166,8 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // runJob runs one job.
-func (r *Runner) runJob(ctx context.Context, j connexa.Job) result {
-	res := result{Result: triage.Result{Job: j}}
+func (r *Runner) runJob(ctx context.Context, j connexa.Job) finishedJob {
+	f := finishedJob{Result: triage.Result{Job: j}}
 	work, cancel := context.WithTimeout(ctx, r.Timeout(j.Kind))
 	probed, err := r.callWork(work, j)
 	cause := context.Cause(ctx) // before cancel, which sets a cause itself
@@ -174,15 +175,15 @@ func (r *Runner) runJob(ctx context.Context, j connexa.Job) result {
 	var local *connexa.LocalError
 	switch {
 	case errors.Is(cause, errCancelled): // its row is closed already
-		return res
+		return f
 	case err != nil && cause != nil: // a shutdown is not a verdict about the node
 		r.releaseJob(j, time.Time{})
-		return res
+		return f
 	case errors.As(err, &local):
 		r.jobLog(j).Warn("probe", "err", err)
 		r.releaseJob(j, time.Now().Add(5*time.Second))
-		res.local = true
-		return res
+		f.local = true
+		return f
 	case err != nil:
 		r.jobLog(j).Error("probe", "err", err)
 		probed = connexa.Probed{Result: connexa.ResultInternalError, Outcome: connexa.Outcome{Kind: j.Kind, Reached: connexa.NoStep}}
@@ -193,8 +194,8 @@ func (r *Runner) runJob(ctx context.Context, j connexa.Job) result {
 	if err := probed.MarshalDetail(); err != nil { // Finish tries again and returns the error
 		r.jobLog(j).Error("probe", "err", err)
 	}
-	res.Probed, res.write = probed, true
-	return res
+	f.Probed, f.write = probed, true
+	return f
 }
 
 // callWork calls the work of the job's kind and turns a panic into an error, so

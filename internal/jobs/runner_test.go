@@ -91,7 +91,7 @@ func (m *memoryStore) Revisions(context.Context, string) (map[int64]int64, error
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.revisions == nil {
-		return nil, errors.New("not to be read")
+		return nil, errors.New("unexpected call of Revisions")
 	}
 	return maps.Clone(m.revisions), nil
 }
@@ -184,11 +184,11 @@ func TestAllJobsEndInBoundedTime(t *testing.T) {
 		time.Sleep(45 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 100 {
-			t.Errorf("%d of 100 ended", len(b.finished))
+			t.Errorf("%d jobs have ended, want 100", len(b.finished))
 		}
 		for _, id := range []int64{3, 4} {
 			if p := b.finished[id]; p.Result != connexa.ResultInternalError || p.Fact != connexa.NoFact {
-				t.Errorf("job %d ended as %+v; our own fault is no fact", id, p)
+				t.Errorf("job %d: got %+v, want an internal error and no fact", id, p)
 			}
 		}
 		b.stopAndWait(t)
@@ -213,7 +213,7 @@ func TestRunnerRespectsSlots(t *testing.T) {
 		time.Sleep(40 * time.Second)
 		synctest.Wait()
 		if most != 7 || len(b.finished) != 200 {
-			t.Errorf("%d at once, %d ended", most, len(b.finished))
+			t.Errorf("%d jobs at once, %d have ended; want 7 and 200", most, len(b.finished))
 		}
 		b.stopAndWait(t)
 	})
@@ -229,7 +229,7 @@ func TestShutdownWritesNoVerdict(t *testing.T) {
 		synctest.Wait()
 		b.stopAndWait(t)
 		if len(b.finished) != 0 || len(b.due) != 100 {
-			t.Errorf("%d ended, %d are left; want none and all", len(b.finished), len(b.due))
+			t.Errorf("%d jobs have ended, %d are left; want none and 100", len(b.finished), len(b.due))
 		}
 	})
 }
@@ -243,7 +243,7 @@ func TestHangingProbeEndsAtDeadline(t *testing.T) {
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
 		if p, ok := b.finished[1]; !ok || p.Fact != connexa.NoFact {
-			t.Errorf("ended %v as %+v", ok, p)
+			t.Errorf("got %+v (%v), want a result without a fact", p, ok)
 		}
 		b.stopAndWait(t)
 	})
@@ -262,7 +262,7 @@ func TestCancelledJobStops(t *testing.T) {
 		<-stopped
 		synctest.Wait()
 		if len(b.finished) != 0 || len(b.released) != 0 {
-			t.Errorf("ended %v, given back %v; its row is closed already", b.finished, b.released)
+			t.Errorf("finished %v, released %v; want none, because its row is closed already", b.finished, b.released)
 		}
 		b.stopAndWait(t)
 	})
@@ -281,14 +281,14 @@ func TestRunPausesWithoutNetwork(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 0 || b.runs[0].State != connexa.RunPaused || b.runs[0].Notice.Key != "run.notice.offline" {
-			t.Errorf("offline: %d ended, run %+v", len(b.finished), b.runs[0])
+			t.Errorf("offline: %d jobs have ended, run %+v; want none and a paused run", len(b.finished), b.runs[0])
 		}
 		online.Store(true)
 		b.online.Store(true)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 20 || b.runs[0].State != connexa.RunRunning {
-			t.Errorf("online again: %d ended, run %+v", len(b.finished), b.runs[0])
+			t.Errorf("online again: %d jobs have ended, run %+v; want 20 and a running run", len(b.finished), b.runs[0])
 		}
 		b.stopAndWait(t)
 	})
@@ -302,7 +302,7 @@ func TestFirstTimeoutsPutFirewallNotice(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 60 || len(b.noticed) != 1 || b.noticed[0] != "run.notice.outgoing" {
-			t.Errorf("%d ended, notices %v", len(b.finished), b.noticed)
+			t.Errorf("%d jobs have ended, notices %v; want 60 and one run.notice.outgoing", len(b.finished), b.noticed)
 		}
 		b.stopAndWait(t)
 	})
@@ -313,7 +313,7 @@ func TestLimiter(t *testing.T) {
 		s := connexa.DefaultSettings()
 		s.ConnectRate = 1000
 		g := NewLimiter(func() connexa.Settings { return s })
-		enter := func(address string) func() {
+		acquire := func(address string) func() {
 			t.Helper()
 			time.Sleep(10 * time.Millisecond)
 			free, _, ok := g.TryAcquire(address, false)
@@ -322,24 +322,24 @@ func TestLimiter(t *testing.T) {
 			}
 			return free
 		}
-		a, b := enter("192.0.2.1"), enter("192.0.2.1")
-		if a == nil || b == nil || enter("192.0.2.1") != nil {
-			t.Error("not two at once to an address")
+		a, b := acquire("192.0.2.1"), acquire("192.0.2.1")
+		if a == nil || b == nil || acquire("192.0.2.1") != nil {
+			t.Error("want two connections at once to an address, and not three")
 		}
 		for i := range s.PerNetwork - 2 {
-			if enter("192.0.2."+strconv.Itoa(i+10)) == nil {
-				t.Fatalf("connection %d to the network is held back", i+3)
+			if acquire("192.0.2."+strconv.Itoa(i+10)) == nil {
+				t.Fatalf("connection %d to the network is refused, want %d", i+3, s.PerNetwork)
 			}
 		}
-		if enter("192.0.2.200") != nil {
-			t.Error("one more than the limit to a network")
+		if acquire("192.0.2.200") != nil {
+			t.Errorf("connection %d to a network is allowed, want %d", s.PerNetwork+1, s.PerNetwork)
 		}
-		if enter("198.51.100.1") == nil {
-			t.Error("another network is held back")
+		if acquire("198.51.100.1") == nil {
+			t.Error("a connection to another network is refused")
 		}
 		a()
-		if enter("192.0.2.200") == nil {
-			t.Error("a place that was given back is not given out")
+		if acquire("192.0.2.200") == nil {
+			t.Error("a slot that was freed cannot be acquired")
 		}
 		s.ConnectRate = 10
 		began := time.Now()
@@ -348,14 +348,14 @@ func TestLimiter(t *testing.T) {
 				if _, wait, ok := g.TryAcquire("host"+strconv.Itoa(int(time.Now().UnixNano())), false); ok {
 					break
 				} else if wait == 0 {
-					t.Fatal("held back without a time")
+					t.Fatal("refused by the rate without a time to wait")
 				} else {
 					time.Sleep(wait)
 				}
 			}
 		}
 		if took := time.Since(began); took < 1800*time.Millisecond {
-			t.Errorf("20 connections at 10 a second took %s", took)
+			t.Errorf("20 connections at 10 per second took %s, want at least 1.8s", took)
 		}
 		for range 100 {
 			if _, _, ok := g.TryAcquire("127.0.0.1", false); !ok {
@@ -377,7 +377,7 @@ func TestOneTunnelPerServer(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if most.Load() != 1 || len(b.finished) != 6 {
-			t.Errorf("%d tunnels at once, %d ended", most.Load(), len(b.finished))
+			t.Errorf("%d tunnels at once, %d jobs have ended; want 1 and 6", most.Load(), len(b.finished))
 		}
 		b.stopAndWait(t)
 	})
@@ -401,7 +401,7 @@ func TestFiveRefusalsHoldAddress(t *testing.T) {
 			}
 		}
 		if tried.Load() != 5 || held != 4 || len(b.noticed) != 1 || b.noticed[0] != "run.notice.held" {
-			t.Errorf("%d tried, %d held back, notices %v", tried.Load(), held, b.noticed)
+			t.Errorf("%d tried, %d held back, notices %v; want 5, 4 and run.notice.held", tried.Load(), held, b.noticed)
 		}
 		b.LiftHolds()
 		b.memoryStore.mu.Lock()
@@ -411,7 +411,7 @@ func TestFiveRefusalsHoldAddress(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if tried.Load() != 6 {
-			t.Errorf("%d tried after the admin said go on", tried.Load())
+			t.Errorf("%d tried after the admin lifted the holds, want 6", tried.Load())
 		}
 		b.stopAndWait(t)
 	})
@@ -429,7 +429,7 @@ func TestTwentyServersAtGREPauseRun(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
 			if len(b.finished) != 0 || b.runs[0].State != connexa.RunPaused || b.runs[0].Notice.Key != "run.notice.gre" {
-				t.Errorf("%d verdicts were written, run %+v", len(b.finished), b.runs[0])
+				t.Errorf("%d verdicts were written, run %+v; want none and a paused run", len(b.finished), b.runs[0])
 			}
 			b.DecideGRE(accept)
 			time.Sleep(30 * time.Second)
@@ -441,10 +441,10 @@ func TestTwentyServersAtGREPauseRun(t *testing.T) {
 				}
 			}
 			if accept && (facts != 30 || b.runs[0].State != connexa.RunRunning) {
-				t.Errorf("accepted: %d facts, run %+v", facts, b.runs[0])
+				t.Errorf("accepted: %d facts, run %+v; want 30 and a running run", facts, b.runs[0])
 			}
 			if !accept && facts > 10 {
-				t.Errorf("discarded: %d facts", facts)
+				t.Errorf("discarded: %d facts, want at most 10", facts)
 			}
 			b.stopAndWait(t)
 		})
@@ -457,7 +457,7 @@ func TestFewServersAtGREAreWritten(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if len(b.finished) != 3 || b.finished[1].Fact != connexa.NoTunnel {
-			t.Errorf("written: %+v", b.finished)
+			t.Errorf("written: %+v, want three results with their fact", b.finished)
 		}
 		b.stopAndWait(t)
 	})

@@ -9,8 +9,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/triage"
 )
 
-// maxMarkedRuns bounds the runs that are remembered to have had a notice.
-const maxMarkedRuns = 256
+// maxNoticedRuns bounds the runs that are remembered to have had a notice.
+const maxNoticedRuns = 256
 
 // steerRuns pauses and resumes runs as a decision says.
 func (r *Runner) steerRuns(ctx context.Context, d triage.Decision) {
@@ -37,14 +37,14 @@ func (r *Runner) steerRuns(ctx context.Context, d triage.Decision) {
 // noticeConfirming puts NoticeConfirming, once, on the running runs that have no
 // notice: their failures take longer.
 func (w *writer) noticeConfirming() {
-	if len(w.marked) > maxMarkedRuns {
-		clear(w.marked)
+	if len(w.noticed) > maxNoticedRuns {
+		clear(w.noticed)
 	}
 	w.updateRuns(w.ctx, func(run connexa.Run) (bool, error) {
-		if run.State != connexa.RunRunning || !run.Notice.IsZero() || w.marked[run.ID] {
+		if run.State != connexa.RunRunning || !run.Notice.IsZero() || w.noticed[run.ID] {
 			return false, nil
 		}
-		w.marked[run.ID] = true
+		w.noticed[run.ID] = true
 		return true, w.Store.NoticeRun(w.ctx, run.ID, connexa.T(triage.NoticeConfirming))
 	})
 }

@@ -109,10 +109,10 @@ func TestSilentTargetsPauseRunsAndKeepStatuses(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
 			if n := b.countFacts(); n != 0 {
-				t.Errorf("%s: %d failures were written", status, n)
+				t.Errorf("%s: %d failures were written, want none", status, n)
 			}
 			if r := b.firstRun(); r.State != connexa.RunPaused || r.Notice.Key != "run.notice.uplink" {
-				t.Errorf("%s: the run is %s and says %s", status, r.State, r.Notice)
+				t.Errorf("%s: the run is %s with the notice %s, want paused with run.notice.uplink", status, r.State, r.Notice)
 			}
 			// When a target answers again, the run continues and new failures are written.
 			u.setReach(connexa.ReachAnswered)
@@ -123,7 +123,7 @@ func TestSilentTargetsPauseRunsAndKeepStatuses(t *testing.T) {
 				t.Errorf("%s: %d failures were written once the targets answer, want 30", status, n)
 			}
 			if r := b.firstRun(); r.State != connexa.RunRunning || !r.Notice.IsZero() {
-				t.Errorf("%s: the run is %s and says %s", status, r.State, r.Notice)
+				t.Errorf("%s: the run is %s with the notice %s, want running without a notice", status, r.State, r.Notice)
 			}
 			b.stopAndWait(t)
 		})
@@ -146,10 +146,10 @@ func TestOfflineWritesNoFailure(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if n := b.countFacts(); n != before {
-			t.Errorf("%d failures were written offline", n-before)
+			t.Errorf("%d failures were written offline, want none", n-before)
 		}
 		if r := b.firstRun(); r.State != connexa.RunPaused {
-			t.Errorf("the run is %s offline", r.State)
+			t.Errorf("offline the run is %s, want paused", r.State)
 		}
 		b.stopAndWait(t)
 	})
@@ -163,15 +163,15 @@ func TestTargetsAreAskedOnceForManyFailures(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if n := b.countFacts(); n != 300 {
-			t.Errorf("%d failures were written, want all", n)
+			t.Errorf("%d failures were written, want 300", n)
 		}
 		for i := 1; i < len(u.asked); i++ {
 			if gap := u.asked[i].Sub(u.asked[i-1]); gap < 5*time.Second {
-				t.Errorf("asked again after %s", gap)
+				t.Errorf("the targets were asked again after %s, want at least 5s", gap)
 			}
 		}
 		if len(u.asked) == 0 || u.asked[0].Sub(began) > 3*time.Second {
-			t.Errorf("asked at %v", u.asked)
+			t.Errorf("the targets were asked at %v, want within 3s of %v", u.asked, began)
 		}
 		b.stopAndWait(t)
 	})
@@ -183,14 +183,14 @@ func TestTargetsAreAskedOnceForManyFailures(t *testing.T) {
 func TestPatternOfFailuresIsConfirmedWithoutTargets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		looks := map[int64][]time.Time{}
+		probedAt := map[int64][]time.Time{}
 		b := startRunner(t, 40, 1, func(ctx context.Context, j connexa.Job) (connexa.Probed, error) {
 			mu.Lock()
-			looks[j.ID] = append(looks[j.ID], time.Now())
+			probedAt[j.ID] = append(probedAt[j.ID], time.Now())
 			mu.Unlock()
 			time.Sleep(100 * time.Millisecond)
 			p, err := silentWork(ctx, j)
-			if j.ID == 40 && len(looks[j.ID]) > 1 { // the failure was caused by this machine
+			if j.ID == 40 && len(probedAt[j.ID]) > 1 { // the failure was caused by this machine
 				return goodResult()
 			}
 			return p, err
@@ -198,26 +198,26 @@ func TestPatternOfFailuresIsConfirmedWithoutTargets(t *testing.T) {
 		time.Sleep(50 * time.Second)
 		synctest.Wait()
 		if n := b.countFacts(); n != recentResults/2 {
-			t.Errorf("%d failures are believed, want %d", n, recentResults/2)
+			t.Errorf("%d failures were written, want %d", n, recentResults/2)
 		}
 		if r := b.firstRun(); r.State != connexa.RunRunning || r.Notice.Key != "run.notice.confirm" {
-			t.Errorf("the run is %s and says %s", r.State, r.Notice)
+			t.Errorf("the run is %s with the notice %s, want running with run.notice.confirm", r.State, r.Notice)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if n := b.countFacts(); n != 40 {
-			t.Errorf("%d were written, want all in bounded time", n)
+			t.Errorf("%d failures were written, want 40 in bounded time", n)
 		}
 		if p := b.finished[40]; p.Fact != connexa.Answered {
-			t.Errorf("what answered at the second look is %q", p.Fact)
+			t.Errorf("the fact of the second probe is %q, want %q", p.Fact, connexa.Answered)
 		}
-		for id, at := range looks {
+		for id, at := range probedAt {
 			want := 1
 			if id > recentResults/2 {
 				want = 2
 			}
 			if len(at) != want || want == 2 && at[1].Sub(at[0]) < confirmDelay {
-				t.Errorf("node %d was looked at at %v", id, at)
+				t.Errorf("node %d was probed at %v, want %d times, %s apart", id, at, want, confirmDelay)
 			}
 		}
 		b.stopAndWait(t)
@@ -232,7 +232,7 @@ func TestShutdownReleasesHeldResults(t *testing.T) {
 		synctest.Wait()
 		b.stopAndWait(t)
 		if len(b.finished) != 0 || len(b.released) != 5 {
-			t.Errorf("%d written, %d given back", len(b.finished), len(b.released))
+			t.Errorf("%d results were written, %d jobs released; want none and 5", len(b.finished), len(b.released))
 		}
 	})
 }
@@ -250,7 +250,7 @@ func TestResultsSendNotices(t *testing.T) {
 		synctest.Wait()
 		want := []connexa.NoticeKind{connexa.NoticeNodeDown, connexa.NoticeNodeRecovered, connexa.NoticeNodeFlapping, connexa.NoticeRunFinished}
 		if !slices.Equal(kinds, want) {
-			t.Errorf("told %v, want %v", kinds, want)
+			t.Errorf("got the notices %v, want %v", kinds, want)
 		}
 		b.stopAndWait(t)
 	})
@@ -260,7 +260,7 @@ func TestMonitorRunsSendNoNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := startRunner(t, 1, 1, silentWork, func(b *runnerTest) {
 			b.runs[0].Monitor = true
-			b.cfg.Notify = func(n connexa.Notice) { t.Errorf("told %+v", n) }
+			b.cfg.Notify = func(n connexa.Notice) { t.Errorf("got the notice %+v, want none", n) }
 			b.outcome = map[int64]connexa.Finished{1: {EndedRuns: []int64{1}, Runs: []int64{1}}}
 		})
 		time.Sleep(5 * time.Second)

@@ -15,24 +15,24 @@ import (
 // thousands of times a second.
 func (l *loop) writeResults() {
 	defer close(l.writerDone)
-	w := writer{Runner: l.Runner, ctx: l.ctx, answers: make(chan connexa.Reach, 1), marked: map[int64]bool{}}
+	w := writer{Runner: l.Runner, ctx: l.ctx, answers: make(chan connexa.Reach, 1), noticed: map[int64]bool{}}
 	defer w.giveBack()
 	idle := false // no job runs that could bring a result
 	for {
 		select {
-		case res, ok := <-l.results:
+		case f, ok := <-l.results:
 			if !ok {
 				return
 			}
-			if idle = res.isIdle; idle {
+			if idle = f.isIdle; idle {
 				w.applyDecision(l.triage.Idle())
 				continue
 			}
-			if res.write {
-				w.applyDecision(l.triage.Decide(res.Result))
+			if f.write {
+				w.applyDecision(l.triage.Decide(f.Result))
 			}
 			select {
-			case l.written <- res:
+			case l.written <- f:
 			case <-l.ctx.Done():
 			}
 		case r := <-w.answers:
@@ -55,7 +55,7 @@ type writer struct {
 	ctx     context.Context
 	answers chan connexa.Reach // of the reference targets
 	asks    sync.WaitGroup
-	marked  map[int64]bool // runs that had NoticeConfirming
+	noticed map[int64]bool // runs that had NoticeConfirming
 }
 
 // applyDecision writes results, publishes them, and steers runs and jobs.
