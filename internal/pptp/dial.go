@@ -14,7 +14,6 @@ import (
 
 	"github.com/connexa-panel/connexa/internal/pptp/control"
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
-	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
 // Dial opens a session step by step and returns when it is up. The error is an *Error
@@ -67,24 +66,6 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 // errDialTimeout ends a Dial that exceeded Timeouts.All.
 var errDialTimeout = errors.New("pptp: the time for the whole dial is over")
 
-// SecondCall is why Dial calls a second time.
-type SecondCall string
-
-// The reasons.
-const (
-	SecondPassword SecondCall = "password" // use the other form of a password outside ASCII
-	SecondLogin    SecondCall = "login"    // accept the login that the server offers first
-)
-
-// secondCall marks a failure that a second call may avoid.
-type secondCall struct {
-	why   SecondCall
-	first *Error
-}
-
-func (e *secondCall) Error() string { return e.first.Error() }
-func (e *secondCall) Unwrap() error { return e.first }
-
 type dialer struct {
 	cfg        Config
 	trace      trace
@@ -104,42 +85,6 @@ func (d *dialer) failStep(o observed, evidence string, err error) error {
 	d.trace.setFailed(step, code)
 	return &Error{Step: step, Code: code, Evidence: evidence, Err: err,
 		Trace: append([]StepResult(nil), d.trace.results...), Transcript: d.log.events()}
-}
-
-// dialAgain makes the second call.
-func (d *dialer) dialAgain(ctx context.Context, again *secondCall) (*Session, error) {
-	switch again.why {
-	case SecondPassword:
-		d.widenPassword = true
-	case SecondLogin:
-		d.acceptWeakAuth = true
-	}
-	if d.cfg.OnSecondCall != nil {
-		d.cfg.OnSecondCall(again.why)
-	}
-	s, err := d.dialAfter(ctx, secondCallPause, again.first)
-	if e := (*Error)(nil); errors.As(err, &e) && e.Step == StepControl && (e.Code == "closed" || e.Code == "reset") {
-		s, err = d.dialAfter(ctx, 2*secondCallPause, e)
-	}
-	return s, err
-}
-
-// secondCallPause is the time between the end of a call and the next one. pptpd drops
-// a connection that arrives while the process of the previous one ends.
-const secondCallPause = 500 * time.Millisecond
-
-// dialAfter dials again after a pause. If ctx ends during the pause, it returns the
-// result of the previous call.
-func (d *dialer) dialAfter(ctx context.Context, pause time.Duration, before *Error) (*Session, error) {
-	wait := time.NewTimer(pause)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
-		return nil, before
-	}
-	d.trace.results = nil
-	return d.dialOnce(ctx)
 }
 
 func (d *dialer) dialOnce(ctx context.Context) (*Session, error) {
@@ -183,20 +128,6 @@ func (d *dialer) awaitSession(ctx context.Context, s *Session) error {
 		return &secondCall{why, e}
 	}
 	return e
-}
-
-// secondCallReason returns why another call may succeed after one that ended with e, or
-// the empty reason.
-func (s *Session) secondCallReason(e *Error) SecondCall {
-	l := s.link
-	switch {
-	case l.canWiden() && l.auth.hasKeys && s.seen.end == endLogin && (e.Code == "691" || e.Code == "refused"):
-		return SecondPassword
-	case l.postponedAuth != ppp.AuthNone && !l.acceptWeakAuth && s.trace.lastReached().index() < StepAuth.index() &&
-		(s.seen.serverEnded() || s.seen.end == endDisagreement || s.seen.end == endTime && !s.seen.isLossy()):
-		return SecondLogin
-	}
-	return ""
 }
 
 func (s *Session) dialError(err error) error {
