@@ -23,52 +23,6 @@ const (
 // buffer only if the other side has stopped reading.
 const writeTimeout = 5 * time.Second
 
-// Config is how a client identifies itself and how long it waits. The zero
-// value is ready to use.
-type Config struct {
-	Host     string // default "connexa"
-	Vendor   string // default "Connexa"
-	Firmware uint16 // default 1
-	Window   uint16 // receive window of GRE, in packets; default 64
-
-	// EchoInterval is the silence after which Run sends an Echo-Request, and EchoTimeout
-	// the time that the server has to answer. Both default to 60 s, as in RFC 2637
-	// section 3.1.4.
-	EchoInterval time.Duration
-	EchoTimeout  time.Duration
-
-	// Alive reports whether the server was active elsewhere since the last call: a server
-	// that does not answer Echo-Requests is not dead while its tunnel carries packets. Run
-	// calls it when it sends an Echo-Request, and when the answer is overdue. Optional.
-	Alive func() bool
-
-	// OnMessage is called with each message before it is sent and after it was
-	// received, by the goroutine that sends or receives. Optional.
-	OnMessage func(sent bool, m Message)
-}
-
-func (c Config) withDefaults() Config {
-	if c.Host == "" {
-		c.Host = "connexa"
-	}
-	if c.Vendor == "" {
-		c.Vendor = "Connexa"
-	}
-	if c.Firmware == 0 {
-		c.Firmware = 1
-	}
-	if c.Window == 0 {
-		c.Window = 64
-	}
-	if c.EchoInterval <= 0 {
-		c.EchoInterval = time.Minute
-	}
-	if c.EchoTimeout <= 0 {
-		c.EchoTimeout = time.Minute
-	}
-	return c
-}
-
 // Conn is the client's side of a control connection that carries one call. It
 // starts no goroutine. The order of calls is Start, Call, Run; Hangup or Stop; Close.
 // Methods that read wait for one another, so end Run through its context before Hangup.
