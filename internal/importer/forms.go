@@ -112,14 +112,6 @@ func (t tail) applyTail(in connexa.NodeInput) (connexa.NodeInput, connexa.Text) 
 	return in, connexa.Text{}
 }
 
-// isPlace reports whether words are empty, the name of a state or country, or a
-// placeholder. Anything else after a password could be the rest of it.
-func isPlace(words []string) bool {
-	s := strings.Join(words, " ")
-	_, isCountry := Country(s)
-	return isCountry || usState(s) || knownState(s) || connexa.IsPlaceholder(s)
-}
-
 // fromWords reads "192.0.2.20 ops1 Blue-Kite-7 TX" and "192.0.2.20 1723 ops1
 // Blue-Kite-7 TX", the state being optional. A number that can be the port or the
 // login is a problem, unless the number of words decides it.
@@ -329,16 +321,6 @@ func cutDate(s string) string {
 	return s
 }
 
-// surelyPlace reports whether s cannot be the rest of a password: it has a state or
-// country that is known, or a city with a zip or a state.
-func surelyPlace(s string) bool {
-	if s == "" || strings.ContainsAny(s, "@:#$%^&*!?=+_\\<>{}[]|") {
-		return false
-	}
-	p := parsePlace(s)
-	return p.country != "" || usState(p.state) || knownState(p.state) || p.city != "" && (p.zip != "" || p.state != "")
-}
-
 // fromColons reads the forms that have only colons; the number of colons decides the
 // form. A password with a colon would fit the wrong form, so a line must fit exactly.
 func fromColons(s string) (connexa.NodeInput, connexa.Text) {
@@ -374,23 +356,6 @@ func fromColons(s string) (connexa.NodeInput, connexa.Text) {
 	}
 	in.Login, in.Password, in.Country, in.State, in.Zip = parts[1], parts[2], parts[3], parts[4], parts[5]
 	return in, connexa.Text{}
-}
-
-// longForm reports whether the last three parts can only be a country, a state and a
-// zip.
-func longForm(parts []string) bool {
-	code, ok := Country(parts[3])
-	if !ok || code == "" {
-		return false
-	}
-	state, zip := parts[4], parts[5]
-	if zip != "" && !looksLikeZip(zip) {
-		return false
-	}
-	if code == "US" {
-		return (state == "" || usState(state)) && strings.Trim(zip, "0123456789-") == ""
-	}
-	return strings.IndexFunc(state, func(r rune) bool { return strings.ContainsRune("0123456789@#$%^&*!?=+_/\\|<>{}[]", r) }) < 0
 }
 
 // fromURL reads the rest of a URL after "pptp://". The last @ ends the password;

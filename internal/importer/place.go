@@ -3,6 +3,8 @@ package importer
 import (
 	"strings"
 	"unicode"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 // place is the location of a server, as far as it is known.
@@ -151,3 +153,38 @@ var otherStates = func() map[string]bool {
 	}
 	return m
 }()
+
+// isPlace reports whether words are empty, the name of a state or country, or a
+// placeholder. Anything else after a password could be the rest of it.
+func isPlace(words []string) bool {
+	s := strings.Join(words, " ")
+	_, isCountry := Country(s)
+	return isCountry || usState(s) || knownState(s) || connexa.IsPlaceholder(s)
+}
+
+// surelyPlace reports whether s cannot be the rest of a password: it has a state or
+// country that is known, or a city with a zip or a state.
+func surelyPlace(s string) bool {
+	if s == "" || strings.ContainsAny(s, "@:#$%^&*!?=+_\\<>{}[]|") {
+		return false
+	}
+	p := parsePlace(s)
+	return p.country != "" || usState(p.state) || knownState(p.state) || p.city != "" && (p.zip != "" || p.state != "")
+}
+
+// longForm reports whether the last three parts can only be a country, a state and a
+// zip.
+func longForm(parts []string) bool {
+	code, ok := Country(parts[3])
+	if !ok || code == "" {
+		return false
+	}
+	state, zip := parts[4], parts[5]
+	if zip != "" && !looksLikeZip(zip) {
+		return false
+	}
+	if code == "US" {
+		return (state == "" || usState(state)) && strings.Trim(zip, "0123456789-") == ""
+	}
+	return strings.IndexFunc(state, func(r rune) bool { return strings.ContainsRune("0123456789@#$%^&*!?=+_/\\|<>{}[]", r) }) < 0
+}
