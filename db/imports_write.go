@@ -1,7 +1,6 @@
 package db
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -143,28 +142,6 @@ func (w *importWriter) processWindow(ctx context.Context, drained int64) (ids []
 	return ids, end, nil
 }
 
-// settleConflicts applies the choice of each conflict. Each batch deletes its lines.
-func (w *importWriter) settleConflicts(ctx context.Context) error {
-	for {
-		ids, err := queryIDs(w.db.read.QueryContext(ctx, `SELECT id FROM import_lines WHERE import_id = ? AND class = 'conflict' ORDER BY id LIMIT ?`, w.imp.ID, importWindow))
-		if err != nil || len(ids) == 0 {
-			return err
-		}
-		err = w.insertNew(ctx, slices.Collect(slices.Chunk(ids, importBatch)), func(ctx context.Context, tx *sql.Tx, lines []ready, _ bool, c *counts) error {
-			for i := range lines {
-				if err := w.settleConflict(ctx, tx, &lines[i], w.lineChoice(&lines[i]), c); err != nil {
-					return err
-				}
-			}
-			_, err := tx.ExecContext(ctx, `DELETE FROM import_lines WHERE import_id = ? AND class = 'conflict' AND id <= ?`, w.imp.ID, lines[len(lines)-1].id)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-}
-
 // insertNew writes batches of lines, each in one transaction. While one is written,
 // the next one is opened and sealed on another core.
 func (w *importWriter) insertNew(ctx context.Context, batches [][]int64, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
@@ -270,10 +247,6 @@ func lastNode(ctx context.Context, tx *sql.Tx) (id int64, err error) {
 	return id, nil
 }
 
-func (w *importWriter) lineChoice(l *ready) connexa.Choice {
-	return w.imp.ChoiceFor(l.choice, l.differs == passwordOnly, l.both)
-}
-
 // insertWidth is the number of nodes that one statement inserts.
 const insertWidth = 50
 
@@ -328,31 +301,6 @@ func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c 
 	return nil
 }
 
-// settleConflict applies the choice of a conflict.
-func (w *importWriter) settleConflict(ctx context.Context, tx *sql.Tx, l *ready, choice connexa.Choice, c *counts) error {
-	var nodes []known
-	err := w.db.eachKnown(ctx, tx, `address = ? AND port = ?`, func(k known) {
-		if serverOf(&k.Node) == serverOf(&l.node) {
-			nodes = append(nodes, k)
-		}
-	}, l.node.Address, l.node.Port)
-	if err != nil {
-		return err
-	}
-	mine := pickNode(nodes, l.node.Login)
-	switch {
-	case mine == nil && l.noPassword: // the node was deleted meanwhile, with its password
-		c.kept++
-		return nil
-	case mine == nil, choice == connexa.KeepBoth && mine.Login != l.node.Login:
-		return w.addOne(ctx, tx, l, c)
-	case choice != connexa.TakeTheirs:
-		c.kept++
-		return nil
-	}
-	return w.applyTheirs(ctx, tx, mine, l, c)
-}
-
 func (w *importWriter) addOne(ctx context.Context, tx *sql.Tx, l *ready, c *counts) error {
 	now := toMillis(w.db.now())
 	res, err := tx.ExecContext(ctx, insertNodesSQL(1), append(slices.Clip(l.values), w.imp.ID, now, now)...)
@@ -366,45 +314,4 @@ func (w *importWriter) addOne(ctx context.Context, tx *sql.Tx, l *ready, c *coun
 	c.added += int(n)
 	c.kept += int(1 - n)
 	return nil
-}
-
-// applyTheirs updates a node with the values of its line.
-func (w *importWriter) applyTheirs(ctx context.Context, tx *sql.Tx, mine *known, l *ready, c *counts) error {
-	d := w.db
-	n := mergeTheirs(&mine.Node, &l.node)
-	fields := changedFields(&mine.Node, &n)
-	password := l.password
-	if l.noPassword {
-		var sealed []byte
-		if err := tx.QueryRowContext(ctx, `SELECT password FROM nodes WHERE id = ?`, n.ID).Scan(&sealed); err != nil {
-			return err
-		}
-		var err error
-		if password, err = d.ring.openPassword(sealed); err != nil {
-			return err
-		}
-	} else if !bytes.Equal(mine.mac, d.ring.passwordMAC(password)) {
-		fields = append(fields, "password")
-	}
-	if len(fields) == 0 {
-		c.kept++
-		return nil
-	}
-	values := append(d.ring.nodeValues(&n, password), w.imp.ID, toMillis(d.now()), n.ID)
-	if _, err := tx.ExecContext(ctx, updateNodeSQL("import_id", "changed_at"), values...); err != nil {
-		return fmt.Errorf("change node %d: %w", n.ID, err)
-	}
-	after := mine.Status
-	reset := slices.ContainsFunc(fields, wasProbed)
-	if reset {
-		after = connexa.NotTested
-		if _, err := tx.ExecContext(ctx, resetNode+` WHERE id = ?`, n.ID); err != nil {
-			return fmt.Errorf("reset node %d: %w", n.ID, err)
-		}
-	}
-	c.updated++
-	return d.recordEdit(ctx, tx, connexa.Entry{
-		NodeID: n.ID, What: connexa.EntryEdited, By: w.imp.By, Before: mine.Status, After: after,
-		Suspect: !reset && mine.Failures.Suspect(), Detail: connexa.Detail{Text: connexa.T("history.edited", fieldNames(fields))},
-	})
 }
