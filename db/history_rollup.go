@@ -17,11 +17,6 @@ const (
 const (
 	selectRolledUpTo = `SELECT upto FROM history_rolled`
 	setRolledUpTo    = `UPDATE history_rolled SET upto = ?`
-	// Ids of history are used again after the newest rows were deleted, so the position must
-	// not be beyond the last row.
-	forgetGone = `
-		UPDATE history_rolled SET upto = (SELECT coalesce(max(id), 0) FROM history)
-		WHERE upto > (SELECT coalesce(max(id), 0) FROM history)`
 	// Without the column detail, which is mostly on pages of its own.
 	freshHistory = `
 		SELECT id, node_id, at, what, kind, result, before <> after, stale, reached, latency, attempts, lost, down, up

@@ -115,9 +115,9 @@ func TestRollCountsEachProbeOnce(t *testing.T) {
 	}
 }
 
-// TestRollAfterTheNewestRowsWent writes history under ids that were rolled up before: their
-// rows were deleted with a node.
-func TestRollAfterTheNewestRowsWent(t *testing.T) {
+// TestRollUpAfterDeletedNode rolls up rows that were written after the newest ones were
+// deleted with their node.
+func TestRollUpAfterDeletedNode(t *testing.T) {
 	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	d := reopenFleet(t, nil, t.TempDir(), func() time.Time { return start.Add(24 * time.Hour) })
 	defer d.Close()

@@ -29,10 +29,7 @@ func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job
 	var jobs []connexa.Job
 	err := d.inStmtTx(ctx, func(t *stmtTx) error {
 		t.nodesUnchanged = true
-		var ids []int64
-		err := t.queryEach(claimJobs, 1, func(row []driver.Value) {
-			ids = append(ids, intValue(row[0]))
-		}, string(kind), pausedPriority, d.now().UnixMilli(), n)
+		ids, err := t.queryIDs(claimJobs, string(kind), pausedPriority, d.now().UnixMilli(), n)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -88,61 +85,39 @@ func (d *DB) Release(ctx context.Context, j connexa.Job, due time.Time) error {
 
 // endJobs closes jobs with an inconclusive result and counts them in their runs. It
 // returns the runs whose counts changed.
-func (d *DB) endJobs(ctx context.Context, tx *sql.Tx, ids []int64, m connexa.Result) ([]int64, error) {
-	touched := map[int64]bool{}
+func (d *DB) endJobs(t *stmtTx, ids []int64, m connexa.Result) ([]int64, error) {
 	var runs []int64
 	for _, id := range ids {
 		// The higher attempt is the fence against a worker that still runs the job.
-		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'done', result = ?, attempt = attempt + 1, finished_at = ? WHERE id = ?`,
-			m, d.now().UnixMilli(), id); err != nil {
+		if err := t.exec(`UPDATE jobs SET state = 'done', result = ?, attempt = attempt + 1, finished_at = ? WHERE id = ?`,
+			string(m), d.now().UnixMilli(), id); err != nil {
 			return nil, err
 		}
-		counted, err := d.tallyResult(ctx, tx, id, m)
+		counted, err := d.tallyResult(t, id, m, false)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range counted {
-			if !touched[r] {
-				touched[r] = true
-				runs = append(runs, r)
-			}
-		}
+		runs = append(runs, counted.runs...)
 	}
-	return runs, nil
-}
-
-// endJobsOfNodes ends the live jobs of nodes, in the transaction that deletes the nodes.
-// It returns the runs whose counts changed.
-func (d *DB) endJobsOfNodes(ctx context.Context, tx *sql.Tx, nodeIDs []int64) ([]int64, error) {
-	ids, err := queryIDs(tx.QueryContext(ctx, `
-		SELECT j.id FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL`,
-		jsonIDs(nodeIDs)))
-	if err != nil {
-		return nil, err
-	}
-	return d.endJobs(ctx, tx, ids, connexa.ResultDeleted)
+	return distinctIDs(runs), nil
 }
 
 // Recover puts the jobs that were running when the process died back into the queue. A
 // job that was interrupted three times ends as an internal error. It must be called
 // before the first Claim: one process owns the file, so no running job has a worker.
 func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET interrupted = interrupted + 1 WHERE finished_at IS NULL AND state = 'running'`); err != nil {
+	err = d.inStmtTx(ctx, func(t *stmtTx) error {
+		if err := t.exec(`UPDATE jobs INDEXED BY jobs_one_live SET interrupted = interrupted + 1 WHERE finished_at IS NULL AND state = 'running'`); err != nil {
 			return err
 		}
-		broken, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM jobs INDEXED BY jobs_one_live WHERE finished_at IS NULL AND state = 'running' AND interrupted >= ?`, maxInterruptions))
+		broken, err := t.queryIDs(`SELECT id FROM jobs INDEXED BY jobs_one_live WHERE finished_at IS NULL AND state = 'running' AND interrupted >= ?`, maxInterruptions)
 		if err != nil {
 			return err
 		}
-		if _, err := d.endJobs(ctx, tx, broken, connexa.ResultInternalError); err != nil {
+		if _, err := d.endJobs(t, broken, connexa.ResultInternalError); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE jobs INDEXED BY jobs_one_live SET state = 'queued', priority = priority + ? WHERE finished_at IS NULL AND state = 'running'`, crashPenalty)
-		if err != nil {
-			return err
-		}
-		queued, err = res.RowsAffected()
+		queued, err = t.execCount(`UPDATE jobs INDEXED BY jobs_one_live SET state = 'queued', priority = priority + ? WHERE finished_at IS NULL AND state = 'running'`, crashPenalty)
 		return err
 	})
 	return queued, err

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"slices"
@@ -40,8 +39,15 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 		}
 		var run any // the oldest of its runs; nil for the re-check of a suspect
 		if !out.Stale {
-			if out.Runs, out.EndedRuns, err = d.tallyResultStmt(t, j, p.Result); err != nil {
+			counted, err := d.tallyResult(t, j.ID, p.Result, j.Kind == connexa.Ping && p.Result == connexa.ResultGood)
+			if err != nil {
 				return err
+			}
+			out.Runs, out.EndedRuns = counted.runs, counted.ended
+			for _, id := range counted.follow {
+				if err := followWithSpeed(t, j, id); err != nil {
+					return err
+				}
 			}
 			if len(out.Runs) > 0 {
 				run = slices.Min(out.Runs)
@@ -61,32 +67,34 @@ func (d *DB) Finish(ctx context.Context, j connexa.Job, p connexa.Probed) (conne
 	return out, err
 }
 
-// tallyResultStmt is tallyResult in a stmtTx. In the runs that want it, a speed test
-// follows a ping that passed.
-func (d *DB) tallyResultStmt(t *stmtTx, j connexa.Job, m connexa.Result) (runs, over []int64, err error) {
-	good, slow, bad, void := countsOf(m)
-	var follow []int64
-	err = t.queryEach(tallyRuns, 3, func(row []driver.Value) {
+// tally is what the result of one job changed in its runs.
+type tally struct {
+	runs   []int64 // live runs that waited for the job
+	ended  []int64 // those of them that have no more jobs
+	follow []int64 // those of them that want a speed test after this ping
+}
+
+// tallyResult counts the result of a job in every live run that waits for it, and ends
+// the runs that were complete with it. passedPing tells that the job was a good ping.
+func (d *DB) tallyResult(t *stmtTx, jobID int64, m connexa.Result, passedPing bool) (tally, error) {
+	var out tally
+	good, slow, bad, inconclusive := countsOf(m)
+	err := t.queryEach(tallyRuns, 3, func(row []driver.Value) {
 		id := intValue(row[0])
-		runs = append(runs, id)
+		out.runs = append(out.runs, id)
 		if intValue(row[1]) == 1 {
-			over = append(over, id)
+			out.ended = append(out.ended, id)
 		}
 		if intValue(row[2]) == 1 {
-			follow = append(follow, id)
+			out.follow = append(out.follow, id)
 		}
-	}, j.Kind == connexa.Ping && m == connexa.ResultGood, good, slow, bad, void, j.ID)
-	for _, id := range over {
+	}, passedPing, good, slow, bad, inconclusive, jobID)
+	for _, id := range out.ended {
 		if err == nil {
 			err = t.exec(endRun, d.now().UnixMilli(), id)
 		}
 	}
-	for _, id := range follow {
-		if err == nil {
-			err = followWithSpeed(t, j, id)
-		}
-	}
-	return runs, over, err
+	return out, err
 }
 
 // judgeFact applies the transitions and writes the verdict and the figures into the
@@ -155,7 +163,7 @@ func applyVerdict(t *stmtTx, j connexa.Job, p connexa.Probed, before connexa.Ver
 }
 
 // countsOf returns what the result of a job adds to the counts of its runs.
-func countsOf(m connexa.Result) (good, slow, bad, void int) {
+func countsOf(m connexa.Result) (good, slow, bad, inconclusive int) {
 	switch m {
 	case connexa.ResultGood:
 		return 1, 0, 0, 0
@@ -166,40 +174,6 @@ func countsOf(m connexa.Result) (good, slow, bad, void int) {
 	default:
 		return 0, 0, 0, 1
 	}
-}
-
-// tallyResult counts the result of a job in every live run that waits for it and returns
-// those runs.
-func (d *DB) tallyResult(ctx context.Context, tx *sql.Tx, jobID int64, m connexa.Result) (runs []int64, err error) {
-	good, slow, bad, void := countsOf(m)
-	rows, err := tx.QueryContext(ctx, tallyRuns, false, good, slow, bad, void, jobID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var over []int64
-	for rows.Next() {
-		var (
-			id           int64
-			done, follow bool
-		)
-		if err := rows.Scan(&id, &done, &follow); err != nil {
-			return nil, err
-		}
-		runs = append(runs, id)
-		if done {
-			over = append(over, id)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	for _, id := range over {
-		if _, err := tx.ExecContext(ctx, endRun, d.now().UnixMilli(), id); err != nil {
-			return nil, err
-		}
-	}
-	return runs, nil
 }
 
 // toMicros returns a duration as the database stores it, or nil if it is unknown.

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 
@@ -39,23 +38,22 @@ func (d *DB) DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []
 	return deleted, distinctIDs(runs), nil
 }
 
-// deleteFew deletes nodes in one transaction.
+// deleteFew deletes nodes in one transaction. Their live jobs end first.
 func (d *DB) deleteFew(ctx context.Context, ids []int64) (n int64, runs []int64, err error) {
-	err = d.inTx(ctx, func(tx *sql.Tx) (err error) {
-		if runs, err = d.endJobsOfNodes(ctx, tx, ids); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO history_gone SELECT value FROM json_each(?)`, jsonIDs(ids)); err != nil {
-			return err
-		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))
+	list := jsonIDs(ids)
+	err = d.inStmtTx(ctx, func(t *stmtTx) error {
+		jobs, err := t.queryIDs(`
+			SELECT j.id FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL`, list)
 		if err != nil {
 			return err
 		}
-		if n, err = res.RowsAffected(); err != nil {
+		if runs, err = d.endJobs(t, jobs, connexa.ResultDeleted); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, forgetGone)
+		if err := t.exec(`INSERT OR IGNORE INTO history_gone SELECT value FROM json_each(?)`, list); err != nil {
+			return err
+		}
+		n, err = t.execCount(`DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list)
 		return err
 	})
 	if err == nil {

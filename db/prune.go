@@ -23,10 +23,9 @@ const (
 // pruning is the position of the last round, so that the next one does not look at the
 // same rows again.
 type pruning struct {
-	old        int64     // the time limit of that round
-	upto       int64     // id of the last of the old rows in a row
-	generation int64     // of the fleet: ids are used again if nodes were deleted with the newest rows
-	jobsSeen   time.Time // time of the last look at all jobs
+	old      int64     // the time limit of that round
+	upto     int64     // id of the last of the old rows in a row
+	jobsSeen time.Time // time of the last look at all jobs
 }
 
 // RunHistory maintains the history until ctx is done: it rolls up new rows, records the
@@ -111,8 +110,8 @@ func (d *DB) hasDeletions(ctx context.Context, query string, args ...any) (int64
 // batch without old rows.
 func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 	p := &d.pruning
-	if generation := d.nodeCache.generation.Load(); old < p.old || generation != p.generation { // or more rows must be kept than before
-		*p = pruning{generation: generation, jobsSeen: p.jobsSeen}
+	if old < p.old { // rows must be kept for longer than before
+		p.upto = 0
 	}
 	p.old = old
 	after := p.upto
@@ -136,14 +135,7 @@ func (d *DB) pruneProbes(ctx context.Context, old int64) (int64, error) {
 				return err
 			}
 			after, whole = last, aged == rows // otherwise some of them are young and will become old
-			if n, err = res.RowsAffected(); err != nil || n == 0 {
-				return err
-			}
-			// If the newest rows were deleted, their ids are used again.
-			if err := tx.QueryRowContext(ctx, `SELECT min(?, coalesce(max(id), 0)) FROM history`, after).Scan(&after); err != nil {
-				return err
-			}
-			_, err = tx.ExecContext(ctx, forgetGone)
+			n, err = res.RowsAffected()
 			return err
 		})
 		if err == nil && whole {

@@ -43,8 +43,9 @@ func TestPruneKeepsWhatExplainsAStatus(t *testing.T) {
 	}
 }
 
-// After a round that deletes the newest rows, new rows get their ids.
-func TestPruneFindsIDsThatCameAgain(t *testing.T) {
+// TestPruneAfterItsNewestRows prunes rows that were added after a round that deleted the
+// newest ones.
+func TestPruneAfterItsNewestRows(t *testing.T) {
 	d, ids := addFleet(t, 1)
 	old := time.Now().Add(-20 * 24 * time.Hour)
 	if _, err := d.write.Exec(`UPDATE history SET at = ?`, old.UnixMilli()); err != nil { // the row of the addition of the node

@@ -11,9 +11,9 @@ import (
 
 // stmtTx is a write transaction on prepared statements of the driver, without the work of
 // database/sql around each of them. That work costs as much as SQLite, and matters for
-// the statements of every single result. Only inStmtTx creates one.
+// the statements of every single result. Only inStmtTx creates one. Nothing in it waits, so
+// its statements have no deadline.
 type stmtTx struct {
-	ctx            context.Context
 	conn           driver.Conn
 	stmts          map[string]driver.Stmt
 	args           []driver.NamedValue
@@ -38,8 +38,7 @@ func (d *DB) inStmtTx(ctx context.Context, fn func(*stmtTx) error) (err error) {
 		if t.conn != conn { // first use, or the pool has replaced a broken connection
 			*t = stmtTx{conn: conn, stmts: map[string]driver.Stmt{}}
 		}
-		// Nothing in a transaction waits, so there is nothing to cancel.
-		t.ctx, t.nodesUnchanged = context.WithoutCancel(ctx), false
+		t.nodesUnchanged = false
 		if err := t.exec(`BEGIN IMMEDIATE`); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
@@ -133,7 +132,7 @@ func (t *stmtTx) execCount(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	res, err := s.(driver.StmtExecContext).ExecContext(t.ctx, t.bindArgs(args))
+	res, err := s.(driver.StmtExecContext).ExecContext(context.Background(), t.bindArgs(args))
 	if err != nil {
 		return 0, err
 	}
@@ -146,7 +145,7 @@ func (t *stmtTx) queryEach(query string, columns int, each func(row []driver.Val
 	if err != nil {
 		return err
 	}
-	rows, err := s.(driver.StmtQueryContext).QueryContext(t.ctx, t.bindArgs(args))
+	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), t.bindArgs(args))
 	if err != nil {
 		return err
 	}
@@ -160,4 +159,10 @@ func (t *stmtTx) queryEach(query string, columns int, each func(row []driver.Val
 		}
 		each(row)
 	}
+}
+
+// queryIDs returns the first column of a query.
+func (t *stmtTx) queryIDs(query string, args ...any) (ids []int64, err error) {
+	err = t.queryEach(query, 1, func(row []driver.Value) { ids = append(ids, intValue(row[0])) }, args...)
+	return ids, err
 }

@@ -79,6 +79,27 @@ func TestStoredDatabaseKeepsNodes(t *testing.T) {
 	}
 }
 
+// TestUpgradedHistoryUsesNoIDAgain deletes the newest rows of an upgraded history. New
+// rows get higher ids, because positions in the history are stored.
+func TestUpgradedHistoryUsesNoIDAgain(t *testing.T) {
+	d, ctx := openStored(t), t.Context()
+	var last int64
+	if err := d.read.QueryRowContext(ctx, `SELECT max(id) FROM history`).Scan(&last); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.write.ExecContext(ctx, `DELETE FROM history WHERE id > ?`, last-3); err != nil {
+		t.Fatal(err)
+	}
+	var id int64
+	if err := d.write.QueryRowContext(ctx, `INSERT INTO history (node_id, at, what) VALUES (1, 1, 'edited') RETURNING id`).Scan(&id); err != nil || id != last+1 {
+		t.Errorf("the next id is %d, %v; want %d", id, err, last+1)
+	}
+	var problems string
+	if err := d.write.QueryRowContext(ctx, `PRAGMA integrity_check`).Scan(&problems); err != nil || problems != "ok" {
+		t.Errorf("integrity: got %s, %v; want ok", problems, err)
+	}
+}
+
 func TestStoredDatabaseKeepsResults(t *testing.T) {
 	d, ctx := openStored(t), t.Context()
 	run, err := d.Run(ctx, 1)

@@ -94,7 +94,7 @@ CREATE TABLE fleet_days (
 ) STRICT;
 
 CREATE TABLE history (
-    id       INTEGER PRIMARY KEY,
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
     node_id  INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
     at       INTEGER NOT NULL,
     what     TEXT    NOT NULL CHECK (what IN ('probe','added','edited','service')),
