@@ -302,16 +302,6 @@ func checkClientPassword(p string, errs FieldErrors) {
 	}
 }
 
-// ParseClientPassword checks a password that the admin chose for a client.
-func ParseClientPassword(p string) (Secret, error) {
-	errs := FieldErrors{}
-	if p == "" {
-		errs.Add("password", "field.password.empty")
-	}
-	checkClientPassword(p, errs)
-	return Secret(p), errs.OrNil()
-}
-
 func parseSources(s string, errs FieldErrors) []netip.Prefix {
 	var list []netip.Prefix
 	words := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })

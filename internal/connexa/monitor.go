@@ -105,9 +105,6 @@ const (
 	PlanRefused MonitorPlan = "refused" // its login was refused and is tried once a day
 )
 
-// MonitorPlans lists every plan.
-func MonitorPlans() []MonitorPlan { return []MonitorPlan{PlanNew, PlanUp, PlanDown, PlanRefused} }
-
 // Monitored is the monitor's record of a node that was validated since its last edit.
 type Monitored struct {
 	NodeID   int64

@@ -32,9 +32,6 @@ const (
 	VPNOverTCP VPNProtocol = "tcp"
 )
 
-// VPNProtocols lists every protocol.
-func VPNProtocols() []VPNProtocol { return []VPNProtocol{VPNOverUDP, VPNOverTCP} }
-
 // VPNRow is the wanted OpenVPN exit of a service.
 type VPNRow struct {
 	NodeID   int64

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -14,12 +15,9 @@ func TestParseFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "good=80,slow:1.5s=3,slow:2s=1,lossy:3=2,denied=1,denied:5=1,refuse=0"
-	if f.String() != want {
-		t.Errorf("read as %v, want %v", f, want)
-	}
-	if again, err := ParseFaults(f.String()); err != nil || again.String() != want {
-		t.Errorf("read again as %v, %v", again, err)
+	const want = "[{good 80} {slow:1.5s 3} {slow:2s 1} {lossy:3 2} {denied 1} {denied:5 1} {refuse 0}]"
+	if got := fmt.Sprint(f); got != want {
+		t.Errorf("read as %s, want %s", got, want)
 	}
 	if _, err := ParseFaults(DefaultFaults); err != nil {
 		t.Errorf("the default: %v", err)

@@ -62,15 +62,6 @@ func ParseFaults(spec string) (Faults, error) {
 	return f, nil
 }
 
-// String returns the shares in the form that ParseFaults parses.
-func (f Faults) String() string {
-	items := make([]string, len(f))
-	for i, s := range f {
-		items[i] = fmt.Sprintf("%s=%d", s.Behaviour, s.Weight)
-	}
-	return strings.Join(items, ",")
-}
-
 // assignTo returns a behaviour for each of n servers. The shares are exact to the
 // nearest server; rnd chooses the order.
 func (f Faults) assignTo(n int, rnd *rand.Rand) []Behaviour {

@@ -106,14 +106,6 @@ func TestProfilesTakeNothingIn(t *testing.T) {
 	}
 }
 
-func TestFileNames(t *testing.T) {
-	for in, want := range map[string]string{"ann@exit-7": "ann@exit-7.ovpn", "../../etc/passwd": "etc-passwd.ovpn", "Аня": "profile.ovpn", "a b\n": "a-b.ovpn"} {
-		if got := FileName(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestPasswordsHide(t *testing.T) {
 	l := Login{User: "ann", Password: "geheim"}
 	b, err := json.Marshal(l)

@@ -120,17 +120,3 @@ func isName(s string) bool {
 	}
 	return true
 }
-
-// FileName returns a file name for a profile.
-func FileName(name string) string {
-	clean := strings.Map(func(r rune) rune {
-		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.@", r)) {
-			return r
-		}
-		return '-'
-	}, name)
-	if clean = strings.Trim(clean, "-."); clean == "" {
-		clean = "profile"
-	}
-	return clean + ".ovpn"
-}

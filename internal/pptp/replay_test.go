@@ -352,13 +352,14 @@ func TestCapturedControlConnection(t *testing.T) {
 		done := make(chan error, 1)
 		go func() {
 			defer theirs.Close()
+			sent := control.NewReader(theirs)
 			for _, m := range c.control {
 				if m.fromServer {
 					if _, err := theirs.Write(m.data); err != nil {
 						done <- err
 						return
 					}
-				} else if _, err := control.ReadMessage(theirs); err != nil {
+				} else if _, err := sent.Next(); err != nil {
 					done <- fmt.Errorf("for %x: %w", m.data[:min(10, len(m.data))], err)
 					return
 				}

@@ -576,8 +576,7 @@ func (c deafConn) Arrived() (here, there int64) {
 
 func TestNoName(t *testing.T) {
 	_, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://nobody.invalid"}}, Options{Beyond: []netip.AddrPort{}})
-	var no *NoInternet
-	if !errors.As(err, &no) {
+	if _, ok := errors.AsType[*NoInternet](err); !ok {
 		t.Errorf("%v", err)
 	}
 }
@@ -587,8 +586,8 @@ func TestEndpointsThatAreNone(t *testing.T) {
 		{}, {Kind: "ftp"}, {Kind: connexa.EndpointOwn}, {Kind: connexa.EndpointOwn, URL: "ftp://x"},
 		{Kind: connexa.EndpointLibreSpeed, URL: "http://"}, {Kind: connexa.EndpointURLs, URL: "http://x/y", UpURL: "y"},
 	} {
-		if Check(e) == nil {
-			t.Errorf("%+v is taken", e)
+		if target, err := targetOf(e); err == nil {
+			t.Errorf("got the target %v of %+v, want an error", target, e)
 		}
 		if _, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{e}, Options{}); err == nil {
 			t.Errorf("%+v is measured against", e)

@@ -60,9 +60,6 @@ var plans = map[connexa.SpeedMode]plan{
 // Deadline returns the maximum duration of a test.
 func Deadline(m connexa.SpeedMode) time.Duration { return plans[m].deadline }
 
-// Cap returns the default number of bytes per direction.
-func Cap(m connexa.SpeedMode) int64 { return plans[m].bytes }
-
 // slowStart is the number of round trips that TCP may need to fill a line. If this takes
 // longer than the plan's warm-up, more is dropped, so that a long round trip is not taken
 // for a slow line.

@@ -55,12 +55,6 @@ func targetOf(e connexa.Endpoint) (target, error) {
 	return nil, fmt.Errorf("speed: there is no endpoint of kind %q", e.Kind)
 }
 
-// Check returns an error if an endpoint is invalid. It does no I/O.
-func Check(e connexa.Endpoint) error {
-	_, err := targetOf(e)
-	return err
-}
-
 // parseURL parses a URL. Its error does not quote s, which may contain a password.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)

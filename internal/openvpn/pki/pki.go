@@ -125,15 +125,6 @@ func Serial(cert []byte) (string, error) {
 	return c.SerialNumber.Text(16), nil
 }
 
-// NotAfter returns the end of a certificate's validity.
-func NotAfter(cert []byte) (time.Time, error) {
-	c, err := parseCert(cert)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return c.NotAfter, nil
-}
-
 func parseCert(b []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(b)
 	if block == nil || block.Type != "CERTIFICATE" {

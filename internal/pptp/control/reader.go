@@ -20,32 +20,8 @@ func (e *NotPPTP) Error() string {
 	return fmt.Sprintf("control: not PPTP, the bytes are %q", e.First)
 }
 
-// ReadMessage reads exactly one message from r. The end of the stream is io.EOF between
-// two messages, and io.ErrUnexpectedEOF inside one.
-func ReadMessage(r io.Reader) (Message, error) {
-	b := make([]byte, HeaderLen, ocrqLen)
-	if n, err := io.ReadFull(r, b); err != nil {
-		if n > 0 && !looksLikePPTP(b[:n]) {
-			return nil, notPPTP(b[:n])
-		}
-		return nil, fmt.Errorf("read header: %w", err)
-	}
-	n, err := frameLen(b)
-	if err != nil {
-		return nil, err
-	}
-	b = append(b, make([]byte, n-HeaderLen)...)
-	if _, err := io.ReadFull(r, b[HeaderLen:]); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, fmt.Errorf("read body: %w", err)
-	}
-	return Parse(b)
-}
-
-// Reader reads messages from a stream. Unlike ReadMessage it keeps a partial message if
-// the stream fails, so that a read can be repeated after a timeout.
+// Reader reads messages from a stream. It keeps a partial message if the stream fails, so
+// that a read can be repeated after a timeout.
 type Reader struct {
 	r    io.Reader
 	head int // buf[head:tail] is read and not yet parsed
