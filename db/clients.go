@@ -32,7 +32,7 @@ func scanClient(scan func(...any) error, more ...any) (connexa.Client, error) {
 	if err != nil {
 		return connexa.Client{}, err
 	}
-	for _, s := range strings.Fields(sources) {
+	for s := range strings.FieldsSeq(sources) {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
 			return connexa.Client{}, fmt.Errorf("the addresses of %s: %w", u.Name, err)

@@ -150,7 +150,7 @@ func checkList(t *testing.T, d *DB, table, column string) []string {
 		t.Fatalf("%s.%s has no CHECK", table, column)
 	}
 	var list []string
-	for _, v := range strings.Split(m[1], ",") {
+	for v := range strings.SplitSeq(m[1], ",") {
 		list = append(list, strings.Trim(strings.TrimSpace(v), "'"))
 	}
 	return list

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -54,9 +55,7 @@ func formsOf(t *testing.T, page string) []submission {
 		}
 		for _, c := range buttons {
 			form := url.Values{}
-			for k, v := range fields {
-				form[k] = v
-			}
+			maps.Copy(form, fields)
 			if name := attr(c, "name"); name != "" {
 				form.Set(name, attr(c, "value"))
 			}

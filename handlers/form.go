@@ -35,8 +35,7 @@ func formSelection(r *http.Request) (connexa.Selection, error) {
 
 // badForm is the error of a form that cannot be read.
 func badForm(err error) error {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return err
 	}
 	return &connexa.Error{Code: connexa.Invalid, Text: connexa.T("error.form"), Err: err}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,12 +94,7 @@ func (p *panel) waitUntil(id int64, states ...connexa.ImportState) connexa.Impor
 		if i, err = p.db.Import(p.t.Context(), id); err != nil {
 			p.t.Fatal(err)
 		}
-		for _, s := range states {
-			if i.State == s {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(states, i.State)
 	})
 	return i
 }

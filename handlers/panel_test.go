@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -174,9 +175,7 @@ func (b *browser) tryRequest(ctx context.Context, method, path string, form url.
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	for k, v := range b.header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, b.header)
 	res, err := b.client.Do(req)
 	if err != nil {
 		return answer{}, err

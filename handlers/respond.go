@@ -93,8 +93,7 @@ func (h *Handlers) doneInPlace(w http.ResponseWriter, r *http.Request, tone view
 // renderFormError calls draw to draw a form again with a message at each field, and
 // returns any other error.
 func renderFormError(err error, draw func(status int, errs connexa.FieldErrors) error) error {
-	var errs connexa.FieldErrors
-	if errors.As(err, &errs) {
+	if errs, ok := errors.AsType[connexa.FieldErrors](err); ok {
 		return draw(http.StatusUnprocessableEntity, errs)
 	}
 	return err

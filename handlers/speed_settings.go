@@ -108,8 +108,7 @@ func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) error {
 	}
 	e := endpointOf(r.PostForm)
 	m, err := h.speed.TryEndpoint(r.Context(), e)
-	var errs connexa.FieldErrors
-	if errors.As(err, &errs) {
+	if errs, ok := errors.AsType[connexa.FieldErrors](err); ok {
 		for _, text := range errs {
 			return &connexa.Error{Code: connexa.Invalid, Text: text}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,10 +120,8 @@ func (f *fake) wasRequested(t *testing.T, request string) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, r := range f.asked {
-		if r == request {
-			return
-		}
+	if slices.Contains(f.asked, request) {
+		return
 	}
 	t.Errorf("got requests %q, want %q among them", f.asked, request)
 }

@@ -1,6 +1,8 @@
 package views
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,12 +88,7 @@ func (f ChannelForm) optionalField(name, label, help, class string) FieldArgs {
 }
 
 func (f ChannelForm) wantsKind(k connexa.NoticeKind) bool {
-	for _, kind := range f.Input.Kinds {
-		if kind == string(k) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.Input.Kinds, string(k))
 }
 
 // portField returns the value of the port field.
@@ -145,9 +142,7 @@ func isFailing(c connexa.Channel) bool { return c.FailedAt.After(c.SentAt) }
 
 func secretInput(extra templ.Attributes) templ.Attributes {
 	a := templ.Attributes{"class": "mono", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off", "maxlength": "2000"}
-	for name, value := range extra {
-		a[name] = value
-	}
+	maps.Copy(a, extra)
 	return a
 }
 

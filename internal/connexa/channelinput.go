@@ -241,7 +241,7 @@ func fromBrowser(u *url.URL) string {
 
 func splitList(text string) []string {
 	var list []string
-	for _, s := range strings.Split(text, ",") {
+	for s := range strings.SplitSeq(text, ",") {
 		if s = strings.TrimSpace(s); s != "" {
 			list = append(list, s)
 		}

@@ -49,12 +49,10 @@ func Errorf(code Code, key string, args ...any) error {
 // CodeOf returns the code of err: Invalid for FieldErrors, Internal for an error
 // without a code.
 func CodeOf(err error) Code {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
-	var f FieldErrors
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[FieldErrors](err); ok {
 		return Invalid
 	}
 	return Internal
@@ -62,12 +60,10 @@ func CodeOf(err error) Code {
 
 // TextOf returns the text of err for the user.
 func TextOf(err error) Text {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Text
 	}
-	var f FieldErrors
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[FieldErrors](err); ok {
 		for _, name := range slices.Sorted(maps.Keys(f)) {
 			return f[name]
 		}

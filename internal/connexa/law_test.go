@@ -37,7 +37,7 @@ func readLaw(t *testing.T) map[cell][]string {
 		columns := strings.Split(line, "|")
 		f := Fact(strings.TrimSpace(columns[0]))
 		for i, c := range columns[1:] {
-			for _, s := range strings.Fields(head[i+1]) {
+			for s := range strings.FieldsSeq(head[i+1]) {
 				written[cell{Status(s), f}] = strings.Fields(c)
 			}
 		}

@@ -280,8 +280,7 @@ func ParseAddress(s string) (string, *Error) {
 }
 
 func parseIPv4(s string, bad func(string, ...any) (string, *Error)) (string, *Error) {
-	parts := strings.Split(s, ".")
-	for _, p := range parts {
+	for p := range strings.SplitSeq(s, ".") {
 		if n, err := strconv.Atoi(p); err == nil && n > 255 {
 			return bad("field.address.octet", p)
 		}

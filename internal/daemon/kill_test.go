@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"mime/multipart"
 	"net/http"
@@ -162,9 +163,7 @@ func TestPanelKilledTenTimesLosesNothing(t *testing.T) {
 	known := map[int64]string{}
 	for i := range 10 {
 		time.Sleep(time.Duration(20+rand.IntN(350)) * time.Millisecond) // the kill must come at a random moment
-		for id, row := range ledger.readHistory() {
-			known[id] = row
-		}
+		maps.Copy(known, ledger.readHistory())
 		c.kill()
 		after := ledger.readHistory()
 		for id, row := range known {

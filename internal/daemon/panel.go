@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -75,8 +76,8 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	var open []io.Closer
 	defer func() {
 		if err != nil {
-			for i := len(open) - 1; i >= 0; i-- {
-				err = errors.Join(err, open[i].Close())
+			for _, o := range slices.Backward(open) {
+				err = errors.Join(err, o.Close())
 			}
 		}
 	}()

@@ -51,8 +51,7 @@ func isLocalErrno(err error) bool {
 
 // causeOf returns the cause of the end of a session.
 func causeOf(err error) connexa.Cause {
-	var e *pptp.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pptp.Error](err); ok {
 		return connexa.Cause(e.Cause())
 	}
 	return ""

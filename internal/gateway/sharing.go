@@ -60,8 +60,7 @@ func (m *Manager) probeAlone(ctx context.Context, j connexa.Job, direct Probe) (
 	}
 	defer free()
 	probed, err := direct(ctx, j)
-	var used *InUseError
-	if errors.As(err, &used) { // by the address that its name resolved to
+	if used, ok := errors.AsType[*InUseError](err); ok { // by the address that its name resolved to
 		return connexa.Probed{}, used.Node, false, nil
 	}
 	switch probed.Fact {

@@ -30,8 +30,7 @@ func (g *gateway) stateStarting(ctx context.Context) state {
 	}
 	if g.releaseServer == nil {
 		w, release, err := g.manager.Locks.reserve(s.Address, g.node, g.manager.Locals)
-		var used *InUseError
-		if errors.As(err, &used) {
+		if used, ok := errors.AsType[*InUseError](err); ok {
 			return g.failFor(connexa.T("service.reason.in_use", g.manager.Name(used.Node)), "", 0)
 		}
 		g.key, g.releaseServer = w, release

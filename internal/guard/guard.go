@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -120,10 +121,8 @@ func isLocal(a netip.Addr) bool {
 	if !a.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() {
 		return true
 	}
-	for _, m := range metadataAddrs {
-		if a == m {
-			return true
-		}
+	if slices.Contains(metadataAddrs, a) {
+		return true
 	}
 	for _, n := range thisNetwork {
 		if n.Contains(a) {

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"maps"
 	"regexp"
 	"strings"
 	"unicode"
@@ -45,9 +46,7 @@ func (b *block) keepField(raw string) {
 }
 
 func (b *block) joinNotes(o *block) {
-	for field, value := range o.values {
-		b.values[field] = value
-	}
+	maps.Copy(b.values, o.values)
 	b.keepField(o.raw.String())
 	b.hidden = append(b.hidden, o.hidden...)
 	if b.problem.IsZero() {

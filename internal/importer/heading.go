@@ -12,7 +12,7 @@ var problemHeading = connexa.T("import.bad.header")
 // fillers are words that may accompany the name of a column.
 var fillers = func() map[string]bool {
 	m := map[string]bool{}
-	for _, w := range strings.Fields("of the for to a and or vpn pptp name vps e server от для и или впн имя сервера сервер подключения") {
+	for w := range strings.FieldsSeq("of the for to a and or vpn pptp name vps e server от для и или впн имя сервера сервер подключения") {
 		m[w] = true
 	}
 	return m

@@ -57,8 +57,7 @@ func mustDial(t *testing.T, cfg pptp.Config) *pptp.Session {
 	t.Helper()
 	s, err := dialRetrying(t, cfg)
 	if err != nil {
-		var e *pptp.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*pptp.Error](err); ok {
 			for _, v := range e.Transcript {
 				t.Logf("%v sent=%v %s %s %d %s", v.At.Round(time.Millisecond), v.Sent, v.Protocol, v.Name, v.ID, v.Note)
 			}

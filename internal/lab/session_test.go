@@ -482,8 +482,7 @@ func TestHeavyLossHasCauseLoss(t *testing.T) {
 				return
 			}
 			told[i] = err
-			var e *pptp.Error
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[*pptp.Error](err); ok {
 				found[i].Cause = e.Cause()
 			}
 		})

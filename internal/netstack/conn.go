@@ -232,8 +232,7 @@ func translate(err error, closed *atomic.Bool, noSend error) error {
 
 // causeOf returns the errno in an error of the adapter's open functions.
 func causeOf(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
 	}
 	if errno, known := errnos[err.Error()]; known {

@@ -386,8 +386,7 @@ var (
 // errorText returns what a page shows of a failure: a text of ours, or the words of a
 // service.
 func errorText(err error) any {
-	var e *connexa.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*connexa.Error](err); ok {
 		return e.Text
 	}
 	return err.Error()

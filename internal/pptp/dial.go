@@ -131,8 +131,7 @@ func (d *dialer) awaitSession(ctx context.Context, s *Session) error {
 }
 
 func (s *Session) dialError(err error) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		e.Server = s.server
 	}
 	return err
@@ -351,8 +350,7 @@ func (d *dialer) controlError(step Step, err error) error {
 		return fmt.Errorf("pptp: %s: %w", step, err)
 	}
 	evidence := err.Error()
-	var bye *control.Disconnected
-	if errors.As(err, &bye) {
+	if bye, ok := errors.AsType[*control.Disconnected](err); ok {
 		evidence = describeNotify(bye.Notify)
 	}
 	// "You are connected already" answers the start but refuses the call, so the error

@@ -1,6 +1,9 @@
 package pptp
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Step is one stage of a dial.
 type Step string
@@ -71,9 +74,9 @@ func (c *trace) setFailed(s Step, note string) {
 
 // lastReached returns the last completed step, or the empty Step.
 func (c *trace) lastReached() Step {
-	for i := len(c.results) - 1; i >= 0; i-- {
-		if c.results[i].OK {
-			return c.results[i].Step
+	for _, r := range slices.Backward(c.results) {
+		if r.OK {
+			return r.Step
 		}
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -173,9 +174,9 @@ func (c *trace) addFailed(s connexa.Step) {
 
 // lastReached returns the last completed step.
 func (c *trace) lastReached() connexa.Step {
-	for i := len(c.results) - 1; i >= 0; i-- {
-		if c.results[i].OK {
-			return c.results[i].Step
+	for _, r := range slices.Backward(c.results) {
+		if r.OK {
+			return r.Step
 		}
 	}
 	return connexa.NoStep

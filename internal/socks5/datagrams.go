@@ -51,7 +51,7 @@ func (s *Server) serveAssociate(ctx context.Context, m *session, from target) {
 	}
 	// Most clients send 0.0.0.0:0 here. A client that names a port may use no other one.
 	if from.addr == a.client && from.port != 0 {
-		a.clientAddr.Store(pointerTo(netip.AddrPortFrom(from.addr, from.port)))
+		a.clientAddr.Store(new(netip.AddrPortFrom(from.addr, from.port)))
 	}
 	a.markActive()
 	s.work.Go(func() { a.relayOutgoing(ctx); m.conn.Close() })
@@ -65,8 +65,6 @@ func (s *Server) serveAssociate(ctx context.Context, m *session, from target) {
 	})
 	_, _ = io.Copy(io.Discard, m.conn) // until the client or the server closes the connection
 }
-
-func pointerTo[T any](v T) *T { return &v }
 
 // association relays datagrams between one client and its peers.
 type association struct {

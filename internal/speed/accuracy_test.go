@@ -32,10 +32,10 @@ func accuracy(tb testing.TB, times string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for _, mode := range strings.Fields(fromEnv("ACCURACY_MODES", "quick full")) {
-		for _, mbit := range strings.Fields(fromEnv("ACCURACY_RATES", "1 5 20 100 300")) {
-			for _, delay := range strings.Fields(fromEnv("ACCURACY_DELAYS", "5 40 120")) {
-				for _, loss := range strings.Fields(fromEnv("ACCURACY_LOSS", "0 0.1")) {
+	for mode := range strings.FieldsSeq(fromEnv("ACCURACY_MODES", "quick full")) {
+		for mbit := range strings.FieldsSeq(fromEnv("ACCURACY_RATES", "1 5 20 100 300")) {
+			for delay := range strings.FieldsSeq(fromEnv("ACCURACY_DELAYS", "5 40 120")) {
+				for loss := range strings.FieldsSeq(fromEnv("ACCURACY_LOSS", "0 0.1")) {
 					c := cell{connexa.SpeedMode(mode), number(tb, mbit), number(tb, delay), number(tb, loss)}
 					if c.loss == 0 || c.mbit <= 20 {
 						c.holds(tb, n)

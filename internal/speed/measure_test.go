@@ -126,8 +126,7 @@ func TestTunnelEndsUnderTheTest(t *testing.T) {
 	t.Parallel()
 	way := newRig(t, "rate:1M+ends:1s").newTunnel(t)
 	m, err := speed.Measure(t.Context(), way, []connexa.Endpoint{good}, speed.Options{})
-	var gone *pptp.Error
-	if !errors.As(err, &gone) {
+	if _, ok := errors.AsType[*pptp.Error](err); !ok {
 		t.Errorf("%+v, %v", m, err)
 	}
 	way = newRig(t, "good").newTunnel(t)

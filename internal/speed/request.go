@@ -61,8 +61,7 @@ func (r *run) sendRequest(ctx context.Context, l *stream, a ask, body io.Reader)
 // withoutURL returns err without the URL that net/http adds. URLs may be long and do not belong
 // into logs.
 func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err

@@ -98,8 +98,7 @@ func (e *selfTestHandler) Unreachable(Unreachable) {}
 
 // classifyError converts the error of opening or using a wire to an *Unavailable.
 func classifyError(err error) error {
-	var known *Unavailable
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Unavailable](err); ok {
 		return known
 	}
 	u := &Unavailable{Reason: Broken, Err: err}
