@@ -40,87 +40,107 @@ func (d *DB) importLines(ctx context.Context, id int64, cond string, args ...any
 		return nil, fmt.Errorf("lines of import %d: %w", id, err)
 	}
 	defer rows.Close()
-	var (
-		lines  []connexa.ImportLine
-		typed  []connexa.ImportRow
-		twins  []*connexa.ImportRow
-		nodes  []int64
-		wanted []int64
-	)
+	var list []storedLine
 	for rows.Next() {
-		var (
-			l                            connexa.ImportLine
-			node                         int64
-			password                     string
-			problem, notes, sealed, twin []byte
-		)
-		if err := rows.Scan(&l.ID, &l.Line, &l.Class, &l.Choice, &l.Both, &password, &l.Resets, &node, &problem, &notes, &sealed, &l.Twin, &twin); err != nil {
-			return nil, fmt.Errorf("lines of import %d: %w", id, err)
-		}
-		row, err := d.ring.openLine(sealed)
+		l, err := d.scanLine(rows)
 		if err != nil {
 			return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
 		}
-		l.PasswordOnly = password == passwordOnly
-		for _, part := range []struct {
-			text []byte
-			into any
-		}{{problem, &l.Problem}, {notes, &l.Notes}} {
-			if len(part.text) == 0 {
-				continue
-			}
-			if err := json.Unmarshal(part.text, part.into); err != nil {
-				return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
-			}
-		}
-		if l.Class == connexa.LineBad {
-			l.Raw, l.Columns = row.Raw, row.Columns
-		} else {
-			n, _, err := parseRow(&row)
-			if err != nil {
-				return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
-			}
-			l.Address, l.Port, l.Login = n.Address, n.Port, n.Login
-			l.City, l.State, l.Country = n.City, n.State, n.Country
-		}
-		var first *connexa.ImportRow
-		if twin != nil {
-			r, err := d.ring.openLine(twin)
-			if err != nil {
-				return nil, fmt.Errorf("line %d of import %d: %w", l.Twin, id, err)
-			}
-			first = &r
-		} else if node != 0 && l.Class == connexa.LineConflict {
-			wanted = append(wanted, node)
-		}
-		lines, typed, twins, nodes = append(lines, l), append(typed, row), append(twins, first), append(nodes, node)
+		list = append(list, l)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("lines of import %d: %w", id, err)
 	}
-	known, err := d.knownByID(ctx, wanted)
-	if err != nil {
+	if err := d.compareConflicts(ctx, list); err != nil {
 		return nil, err
 	}
-	for i := range lines {
-		if lines[i].Class != connexa.LineConflict {
+	lines := make([]connexa.ImportLine, len(list))
+	for i, l := range list {
+		lines[i] = l.ImportLine
+	}
+	return lines, nil
+}
+
+// storedLine is a line of a preview with its opened text.
+type storedLine struct {
+	connexa.ImportLine
+	row  connexa.ImportRow
+	twin *connexa.ImportRow // the earlier line that it conflicts with, or nil
+	node int64              // the node that it conflicts with, or 0
+}
+
+func (d *DB) scanLine(rows *sql.Rows) (l storedLine, err error) {
+	var (
+		password                     string
+		problem, notes, sealed, twin []byte
+	)
+	err = rows.Scan(&l.ID, &l.Line, &l.Class, &l.Choice, &l.Both, &password, &l.Resets, &l.node, &problem, &notes, &sealed, &l.Twin, &twin)
+	if err != nil {
+		return l, err
+	}
+	l.PasswordOnly = password == passwordOnly
+	if l.row, err = d.ring.openLine(sealed); err != nil {
+		return l, err
+	}
+	if twin != nil {
+		r, err := d.ring.openLine(twin)
+		if err != nil {
+			return l, fmt.Errorf("line %d: %w", l.Twin, err)
+		}
+		l.twin = &r
+	}
+	if len(problem) > 0 {
+		if err := json.Unmarshal(problem, &l.Problem); err != nil {
+			return l, err
+		}
+	}
+	if len(notes) > 0 {
+		if err := json.Unmarshal(notes, &l.Notes); err != nil {
+			return l, err
+		}
+	}
+	if l.Class == connexa.LineBad {
+		l.Raw, l.Columns = l.row.Raw, l.row.Columns
+		return l, nil
+	}
+	n, _, err := parseRow(&l.row)
+	l.Address, l.Port, l.Login = n.Address, n.Port, n.Login
+	l.City, l.State, l.Country = n.City, n.State, n.Country
+	return l, err
+}
+
+// compareConflicts sets how each conflicting line differs from its node or its twin.
+func (d *DB) compareConflicts(ctx context.Context, list []storedLine) error {
+	var nodes []int64
+	for _, l := range list {
+		if l.Class == connexa.LineConflict && l.twin == nil && l.node != 0 {
+			nodes = append(nodes, l.node)
+		}
+	}
+	found, err := d.knownByID(ctx, nodes)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		l := &list[i]
+		if l.Class != connexa.LineConflict {
 			continue
 		}
-		theirs, err := d.wouldBe(&typed[i])
+		theirs, err := d.wouldBe(&l.row)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		mine, ok := known[nodes[i]]
-		if twins[i] != nil {
-			if mine, err = d.wouldBe(twins[i]); err != nil {
-				return nil, err
+		mine, ok := found[l.node]
+		if l.twin != nil {
+			if mine, err = d.wouldBe(l.twin); err != nil {
+				return err
 			}
 		} else if !ok {
 			continue // the node was deleted meanwhile, so the line will add it
 		}
-		lines[i].Differs = compareLine(&mine, &theirs, typed[i].NoPassword)
+		l.Differs = compareLine(&mine, &theirs, l.row.NoPassword)
 	}
-	return lines, nil
+	return nil
 }
 
 // BadLines yields the bad lines of an import with their text, in the order of the
