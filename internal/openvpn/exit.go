@@ -221,13 +221,7 @@ func (e *Exit) runOnce(ctx context.Context) (err error) {
 
 	socket := socketOf(e.cfg.Dir, e.cfg.Device, "sock")
 	defer os.Remove(socket)
-	opts := serverOptions{
-		Identity: e.cfg.Identity, device: name, management: socket, listen: e.cfg.Listen, tcp: e.cfg.TCP,
-		network: e.cfg.Network, certAlone: e.cfg.CertAlone, clients: min(maxClients, 1<<(32-e.cfg.Network.Bits())-leaseFirst-2),
-		keepaliveTimeout: int(e.cfg.KeepaliveTimeout / time.Second),
-	}
-	dev.setOptions(&opts)
-	p, err := startProcess(ctx, openvpnCommand(e.cfg.Programs, uid, groupOf(uid)), opts.renderConfig(), socket, record, e.cfg.Log)
+	p, err := e.startServer(ctx, dev, uid, socket, record)
 	if err != nil {
 		return err
 	}
@@ -252,6 +246,22 @@ func (e *Exit) runOnce(ctx context.Context) (err error) {
 	work.Go(func() {
 		cancel(p.management.run(running, func(n notification) { e.handleNotification(asking, p, n, places, &work) }, func() { e.cfg.OnEvent(Event{Kind: Listening}) }, e.cfg.Log))
 	})
+	return e.awaitEnd(ctx, running, dev, p)
+}
+
+// startServer starts openvpn on a device, with the account uid.
+func (e *Exit) startServer(ctx context.Context, dev device, uid uint32, socket, record string) (*process, error) {
+	opts := serverOptions{
+		Identity: e.cfg.Identity, device: isolation.Name(e.cfg.Device), management: socket, listen: e.cfg.Listen, tcp: e.cfg.TCP,
+		network: e.cfg.Network, certAlone: e.cfg.CertAlone, clients: min(maxClients, 1<<(32-e.cfg.Network.Bits())-leaseFirst-2),
+		keepaliveTimeout: int(e.cfg.KeepaliveTimeout / time.Second),
+	}
+	dev.setOptions(&opts)
+	return startProcess(ctx, openvpnCommand(e.cfg.Programs, uid, groupOf(uid)), opts.renderConfig(), socket, record, e.cfg.Log)
+}
+
+// awaitEnd revalidates clients and checks the device until the exit ends, and returns why.
+func (e *Exit) awaitEnd(ctx, running context.Context, dev device, p *process) error {
 	tick := time.NewTicker(revalidateEvery)
 	defer tick.Stop()
 	look := time.NewTicker(inspectEvery)

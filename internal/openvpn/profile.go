@@ -24,6 +24,27 @@ type Profile struct {
 	Password bool // the client asks for user and password
 }
 
+// profileOptions are the options of every profile that protect the client's traffic.
+const profileOptions = `resolv-retry infinite
+connect-retry 2 30
+nobind
+
+# While the connection is away, nothing leaves beside it.
+persist-key
+persist-tun
+redirect-gateway def1
+# Nor by IPv6, which this exit does not have. If IPv6 is switched off on this
+# computer and the client says that it cannot add an address, take the # from
+# the next line.
+#pull-filter ignore "ifconfig-ipv6"
+block-ipv6
+# Windows asks name servers beside the connection otherwise; others have no
+# such option, and pass it over.
+setenv opt block-outside-dns
+
+remote-cert-tls server
+`
+
 // File returns the profile as an .ovpn file with all keys inline. OpenVPN 2.5 and later,
 // OpenVPN Connect, NetworkManager and Tunnelblick import it.
 func (p Profile) File() ([]byte, error) {
@@ -47,24 +68,7 @@ func (p Profile) File() ([]byte, error) {
 	line("dev tun")
 	line("proto %s", proto)
 	line("remote %s %d", host, p.Port)
-	line("resolv-retry infinite")
-	line("connect-retry 2 30")
-	line("nobind")
-	line("")
-	line("# While the connection is away, nothing leaves beside it.")
-	line("persist-key")
-	line("persist-tun")
-	line("redirect-gateway def1")
-	line("# Nor by IPv6, which this exit does not have. If IPv6 is switched off on this")
-	line("# computer and the client says that it cannot add an address, take the # from")
-	line("# the next line.")
-	line("#pull-filter ignore \"ifconfig-ipv6\"")
-	line("block-ipv6")
-	line("# Windows asks name servers beside the connection otherwise; others have no")
-	line("# such option, and pass it over.")
-	line("setenv opt block-outside-dns")
-	line("")
-	line("remote-cert-tls server")
+	b.WriteString(profileOptions)
 	line("verify-x509-name %s name", p.Server)
 	line("tls-version-min 1.2")
 	line("data-ciphers %s", Ciphers)
