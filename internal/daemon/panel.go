@@ -103,13 +103,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	if err := p.newServices(ctx, publish); err != nil {
 		return nil, err
 	}
-	p.runner = jobs.NewRunner(jobs.Config{
-		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.get, Publish: publish, Log: log, Online: p.uplink.Online, Uplink: p.uplink, Notify: p.notifier.Notify,
-		Work:      p.workByKind(prober),
-		Timeout:   p.timeoutOf,
-		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.Speed.SpeedHold(ctx, inHand) },
-		GREPassed: !p.settings.get().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
-	}, gate)
+	p.runner = p.newRunner(prober, gate)
 	p.monitor = monitor.New(monitor.Config{
 		Store: p.db, Settings: func() connexa.MonitorSettings { return p.settings.get().Monitor }, Online: p.uplink.Online,
 		Wake: p.runner.Wake, Publish: publish, Notify: p.notifier.Notify, Log: log,
@@ -128,13 +122,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		return nil, err
 	}
 	p.registerMetrics(h.Readers)
-	p.server = &http.Server{
-		Handler:        h.Routes(),
-		MaxHeaderBytes: 64 << 10,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken handshakes of strangers
-	}
-	conns.UsualTimes.Apply(p.server)
-	p.server.RegisterOnShutdown(p.broker.Close) // Shutdown waits for open streams
+	p.server = p.newServer(h.Routes())
 	if p.listener, err = listenPanel(ctx, cfg, panelBounds(cfg.Proxies), p.server); err != nil {
 		return nil, err
 	}
@@ -143,6 +131,29 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 		return nil, err
 	}
 	return p, nil
+}
+
+// newRunner returns the runner of jobs, which does not run yet.
+func (p *Panel) newRunner(prober *probe.Prober, gate *jobs.Limiter) *jobs.Runner {
+	return jobs.NewRunner(jobs.Config{
+		Store: meteredStore{p.db, p.metrics}, Settings: p.settings.get, Publish: p.broker.Publish, Log: p.log, Online: p.uplink.Online, Uplink: p.uplink, Notify: p.notifier.Notify,
+		Work:      p.workByKind(prober),
+		Timeout:   p.timeoutOf,
+		SpeedHold: func(ctx context.Context, inHand int) (connexa.Text, error) { return p.app.Speed.SpeedHold(ctx, inHand) },
+		GREPassed: !p.settings.get().GREPassed.IsZero(), OnGREPassed: p.noteGRE,
+	}, gate)
+}
+
+// newServer returns the HTTP server of the panel's pages.
+func (p *Panel) newServer(routes http.Handler) *http.Server {
+	s := &http.Server{
+		Handler:        routes,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelDebug), // broken handshakes of strangers
+	}
+	conns.UsualTimes.Apply(s)
+	s.RegisterOnShutdown(p.broker.Close) // Shutdown waits for open streams
+	return s
 }
 
 // loginTimeout covers three attempts, the last of which calls twice, over a path whose
