@@ -15,8 +15,7 @@ import (
 	"testing"
 )
 
-// layers is the import law of the module: it maps a package to the only packages of
-// the module that it may import. docs/ARCHITECTURE.md draws it and gives the reasons.
+// layers maps a package to the only packages of the module that it may import. docs/ARCHITECTURE.md draws it and gives the reasons.
 var layers = map[string]string{
 	"internal/beat":              "",
 	"internal/connexa":           "",

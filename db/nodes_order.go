@@ -114,8 +114,8 @@ func (p *position) beyondSQL(keys []string, desc bool) (string, []any) {
 	if desc != p.Back {
 		op = "<"
 	}
-	marks := strings.TrimSuffix(strings.Repeat("?,", len(keys)), ",")
-	return fmt.Sprintf("(%s) %s (%s)", strings.Join(keys, ", "), op, marks), slices.Clone(p.Keys)
+	placeholders := strings.TrimSuffix(strings.Repeat("?,", len(keys)), ",")
+	return fmt.Sprintf("(%s) %s (%s)", strings.Join(keys, ", "), op, placeholders), slices.Clone(p.Keys)
 }
 
 // orderBy returns the ORDER BY list, reversed if back is set.

@@ -72,11 +72,11 @@ func TestPruneGoesOnBehindJobsThatStay(t *testing.T) {
 	now := time.Now()
 	d.now = func() time.Time { return now }
 	young, old := now.Add(-time.Hour).UnixMilli(), now.Add(-runsKept-time.Hour).UnixMilli()
-	put := func(n int, state, mark string, finished any) {
+	put := func(n int, state, result string, finished any) {
 		t.Helper()
 		if _, err := d.write.Exec(`
 			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-			INSERT INTO jobs (kind, state, priority, result, finished_at) SELECT 'ping', ?, 0, ?, ? FROM n`, n, state, mark, finished); err != nil {
+			INSERT INTO jobs (kind, state, priority, result, finished_at) SELECT 'ping', ?, 0, ?, ? FROM n`, n, state, result, finished); err != nil {
 			t.Fatal(err)
 		}
 	}

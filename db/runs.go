@@ -288,13 +288,13 @@ func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGro
 	return groups, rows.Err()
 }
 
-// RunNodes returns the existing nodes of a run whose jobs ended with one of marks, and with
+// RunNodes returns the existing nodes of a run whose jobs ended with one of results, and with
 // cause unless it is nil.
-func (d *DB) RunNodes(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) ([]int64, error) {
+func (d *DB) RunNodes(ctx context.Context, id int64, results []connexa.Result, cause *connexa.Cause) ([]int64, error) {
 	query := `SELECT DISTINCT j.node_id FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id
 		WHERE rj.run_id = ? AND rj.chained = 0 AND j.node_id IS NOT NULL
 		AND CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.result END IN (SELECT value FROM json_each(?))`
-	args := []any{id, jsonIDs(jsonTexts(marks))}
+	args := []any{id, jsonIDs(jsonTexts(results))}
 	if cause != nil {
 		query += ` AND j.cause = ?`
 		args = append(args, *cause)

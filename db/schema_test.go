@@ -97,7 +97,7 @@ func TestSchema(t *testing.T) {
 func TestChecksKnowTheNouns(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	facts := append([]string{""}, jsonTexts(connexa.Facts())...)
-	marks := append([]string{""}, jsonTexts(connexa.Results())...)
+	results := append([]string{""}, jsonTexts(connexa.Results())...)
 	kinds := []string{string(connexa.Ping), string(connexa.Login), string(connexa.Speed)}
 	runs := jsonTexts([]connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed})
 	for _, tt := range []struct {
@@ -108,11 +108,11 @@ func TestChecksKnowTheNouns(t *testing.T) {
 		{"nodes", "kind", append([]string{""}, kinds...)},
 		{"nodes", "encryption", []string{"", "preferred", "required", "off"}},
 		{"audit", "act", jsonTexts(connexa.Acts())},
-		{"jobs", "result", marks},
+		{"jobs", "result", results},
 		{"jobs", "kind", kinds},
 		{"runs", "kind", runs},
 		{"runs", "state", jsonTexts([]connexa.RunState{connexa.RunRunning, connexa.RunPaused, connexa.RunDone, connexa.RunCancelled})},
-		{"history", "result", marks},
+		{"history", "result", results},
 		{"history", "fact", facts},
 		{"history", "what", jsonTexts([]connexa.EntryKind{connexa.EntryProbe, connexa.EntryAdded, connexa.EntryEdited, connexa.EntryService})},
 		{"imports", "test", append([]string{"none"}, runs...)},

@@ -9,46 +9,46 @@ import (
 
 // The model of a panel in plain Go: no SQL, and none of the program's rules.
 
-// lawNode is one node. Its history has the rows that the database must have, oldest first.
-type lawNode struct {
+// modelNode is one node. Its history has the rows that the database must have, oldest first.
+type modelNode struct {
 	id             int64
 	address        string
 	login, comment string
 	password       connexa.Secret
 	revision       int64
 	checked        time.Time
-	lawVerdict
+	modelVerdict
 	history []connexa.Entry
 	pruned  bool // the history has gaps: only changes of status are complete
 }
 
-// lawVerdict is a status with the failure streaks.
-type lawVerdict struct {
+// modelVerdict is a status with the failure streaks.
+type modelVerdict struct {
 	status connexa.Status
 	open   map[connexa.Fact]bool
 	basis  connexa.Basis
 }
 
-func untestedNode() lawVerdict {
-	return lawVerdict{connexa.NotTested, map[connexa.Fact]bool{}, connexa.Basis{Reached: connexa.NoStep}}
+func untestedNode() modelVerdict {
+	return modelVerdict{connexa.NotTested, map[connexa.Fact]bool{}, connexa.Basis{Reached: connexa.NoStep}}
 }
 
-var lawTakes = map[connexa.Fact]connexa.Status{
+var failedStatuses = map[connexa.Fact]connexa.Status{
 	connexa.NoAnswer: connexa.PingFailed, connexa.NoTunnel: connexa.TunnelFailed, connexa.LoginRefused: connexa.LoginFailed,
 }
 
-func (v *lawVerdict) isProven() bool {
+func (v *modelVerdict) isProven() bool {
 	return v.status == connexa.LoginOK || v.status == connexa.SpeedSlow || v.status == connexa.SpeedOK
 }
 
-func (v *lawVerdict) isFresh() bool {
+func (v *modelVerdict) isFresh() bool {
 	return v.status == connexa.NotTested || v.status == connexa.PingFailed || v.status == connexa.PingOK
 }
 
-func (v *lawVerdict) isSuspect() bool { return len(v.open) > 0 }
+func (v *modelVerdict) isSuspect() bool { return len(v.open) > 0 }
 
 // learnFact applies the transitions as the documents describe them.
-func (v *lawVerdict) learnFact(f connexa.Fact) {
+func (v *modelVerdict) learnFact(f connexa.Fact) {
 	switch f {
 	case connexa.Answered:
 		delete(v.open, connexa.NoAnswer)
@@ -70,14 +70,14 @@ func (v *lawVerdict) learnFact(f connexa.Fact) {
 			v.open[f] = true
 			return
 		}
-		v.status = lawTakes[f]
+		v.status = failedStatuses[f]
 		clear(v.open)
 	}
 }
 
-// restOn makes the last probe the basis of the status if it changed or confirmed it. before
+// updateBasis makes the last probe the basis of the status if it changed or confirmed it. before
 // is the status until then.
-func (v *lawVerdict) restOn(before connexa.Status, f connexa.Fact, o connexa.Outcome) {
+func (v *modelVerdict) updateBasis(before connexa.Status, f connexa.Fact, o connexa.Outcome) {
 	found := v.status != before
 	switch v.status {
 	case connexa.PingOK:
@@ -89,14 +89,14 @@ func (v *lawVerdict) restOn(before connexa.Status, f connexa.Fact, o connexa.Out
 	case connexa.SpeedOK:
 		found = found || f == connexa.Fast
 	default:
-		found = found || lawTakes[f] == v.status
+		found = found || failedStatuses[f] == v.status
 	}
 	if found && f != connexa.NoFact {
 		v.basis = connexa.Basis{Kind: o.Kind, At: o.At, Reached: o.Reached, Cause: o.Cause}
 	}
 }
 
-func (v *lawVerdict) toVerdict() connexa.Verdict {
+func (v *modelVerdict) toVerdict() connexa.Verdict {
 	count := func(f connexa.Fact) int {
 		if v.open[f] {
 			return 1
@@ -108,10 +108,10 @@ func (v *lawVerdict) toVerdict() connexa.Verdict {
 	}}
 }
 
-// lawAllows reports whether there is a transition from before to after for f, for suspects
+// allowsTransition reports whether there is a transition from before to after for f, for suspects
 // or others.
-func lawAllows(before connexa.Status, f connexa.Fact, after connexa.Status) bool {
-	v := lawVerdict{status: before}
+func allowsTransition(before connexa.Status, f connexa.Fact, after connexa.Status) bool {
+	v := modelVerdict{status: before}
 	switch f {
 	case connexa.Answered:
 		return v.isFresh() && after == connexa.PingOK
@@ -122,14 +122,14 @@ func lawAllows(before connexa.Status, f connexa.Fact, after connexa.Status) bool
 	case connexa.Fast:
 		return after == connexa.SpeedOK
 	case connexa.NoAnswer, connexa.NoTunnel, connexa.LoginRefused:
-		return after == lawTakes[f]
+		return after == failedStatuses[f]
 	default:
 		return false
 	}
 }
 
-// lawRun is one run.
-type lawRun struct {
+// modelRun is one run.
+type modelRun struct {
 	id      int64
 	monitor bool
 	kind    connexa.RunKind
@@ -138,24 +138,24 @@ type lawRun struct {
 	connexa.Tally
 }
 
-func (r *lawRun) isOver(s connexa.RunState, at time.Time) { r.state, r.ended = s, at }
+func (r *modelRun) isOver(s connexa.RunState, at time.Time) { r.state, r.ended = s, at }
 
-// lawJob is one job. It keeps its node when the node is deleted.
-type lawJob struct {
-	node        *lawNode
+// modelJob is one job. It keeps its node when the node is deleted.
+type modelJob struct {
+	node        *modelNode
 	kind        connexa.Kind
 	state       string
 	attempt     int
 	interrupted int
 	due, ended  time.Time
-	tied        []*lawRun
+	runs        []*modelRun
 }
 
-func (j *lawJob) isLive() bool { return j.state != "done" }
+func (j *modelJob) isLive() bool { return j.state != "done" }
 
 // isWanted returns the live runs that wait for the job.
-func (j *lawJob) isWanted() (runs []*lawRun) {
-	for _, r := range j.tied {
+func (j *modelJob) isWanted() (runs []*modelRun) {
+	for _, r := range j.runs {
 		if r.state.Live() {
 			runs = append(runs, r)
 		}
@@ -165,28 +165,28 @@ func (j *lawJob) isWanted() (runs []*lawRun) {
 
 // isPaused reports whether only paused runs want the job. A job that no run ever wanted is
 // the re-check of a suspect, which is not paused.
-func (j *lawJob) isPaused() bool {
+func (j *modelJob) isPaused() bool {
 	wanted := j.isWanted()
-	return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(r *lawRun) bool { return r.state == connexa.RunRunning })
+	return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(r *modelRun) bool { return r.state == connexa.RunRunning })
 }
 
 // isClaimable reports whether a worker may claim the job.
-func (j *lawJob) isClaimable(now time.Time) bool {
+func (j *modelJob) isClaimable(now time.Time) bool {
 	return j.state == "queued" && !j.due.After(now) && !j.isPaused()
 }
 
 // endJob closes the job, counts it and returns the runs that counted it. A ping that passed
 // does not count in a ping+speed run; endJob calls follow for that run.
-func (j *lawJob) endJob(m connexa.Result, at time.Time, follow func(*lawRun)) (runs []int64) {
+func (j *modelJob) endJob(result connexa.Result, at time.Time, follow func(*modelRun)) (runs []int64) {
 	for _, r := range j.isWanted() {
 		switch {
-		case m == connexa.ResultGood && j.kind == connexa.Ping && r.kind == connexa.RunPingSpeed:
+		case result == connexa.ResultGood && j.kind == connexa.Ping && r.kind == connexa.RunPingSpeed:
 			follow(r)
-		case m == connexa.ResultGood:
+		case result == connexa.ResultGood:
 			r.Good++
-		case m == connexa.ResultSlow:
+		case result == connexa.ResultSlow:
 			r.Slow++
-		case m == connexa.ResultBad:
+		case result == connexa.ResultBad:
 			r.Bad++
 		default:
 			r.Inconclusive++
@@ -200,10 +200,10 @@ func (j *lawJob) endJob(m connexa.Result, at time.Time, follow func(*lawRun)) (r
 	return runs
 }
 
-// lawClaim is a claim of a worker. The worker may have lost the job meanwhile.
-type lawClaim struct {
+// modelClaim is a claim of a worker. The worker may have lost the job meanwhile.
+type modelClaim struct {
 	connexa.Job
-	job *lawJob
+	job *modelJob
 }
 
-func (c *lawClaim) isCurrent() bool { return c.job.state == "running" && c.job.attempt == c.Attempt }
+func (c *modelClaim) isCurrent() bool { return c.job.state == "running" && c.job.attempt == c.Attempt }

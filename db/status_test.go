@@ -17,55 +17,55 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// lawSlots is the number of servers. It is small, so that their histories are long.
-const lawSlots = 2
+// modelSlots is the number of servers. It is small, so that their histories are long.
+const modelSlots = 2
 
-// lawKeepDays is the number of days for which the panel keeps its probes.
-const lawKeepDays = 14
+// modelKeepDays is the number of days for which the panel keeps its probes.
+const modelKeepDays = 14
 
 var (
-	lawKinds   = []connexa.Kind{connexa.Ping, connexa.Login, connexa.Speed}
-	lawRuns    = []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}
-	lawResults = []lawResult{
+	modelKinds    = []connexa.Kind{connexa.Ping, connexa.Login, connexa.Speed}
+	modelRunKinds = []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}
+	modelResults  = []modelResult{
 		{connexa.Answered, connexa.ResultGood}, {connexa.LoggedIn, connexa.ResultGood}, {connexa.Fast, connexa.ResultGood}, {connexa.Slow, connexa.ResultSlow},
 		{connexa.NoAnswer, connexa.ResultBad}, {connexa.NoTunnel, connexa.ResultBad}, {connexa.LoginRefused, connexa.ResultBad},
 		{connexa.LoggedIn, connexa.ResultBad}, // a session came up, and the measurement failed
-		{mark: connexa.ResultNoFact}, {mark: connexa.ResultHeldBack}, {mark: connexa.ResultNotHere}, {mark: connexa.ResultInUse}, {mark: connexa.ResultInternalError},
+		{result: connexa.ResultNoFact}, {result: connexa.ResultHeldBack}, {result: connexa.ResultNotHere}, {result: connexa.ResultInUse}, {result: connexa.ResultInternalError},
 	}
 )
 
-// lawResult is the result of one probe.
-type lawResult struct {
-	fact connexa.Fact
-	mark connexa.Result
+// modelResult is the result of one probe.
+type modelResult struct {
+	fact   connexa.Fact
+	result connexa.Result
 }
 
-func (r lawResult) toProbed(kind connexa.Kind, at time.Time) connexa.Probed {
+func (r modelResult) toProbed(kind connexa.Kind, at time.Time) connexa.Probed {
 	o := connexa.Outcome{Kind: kind, At: at, Reached: connexa.StepAt(1 + len(r.fact)), Attempts: 1}
-	if r.mark == connexa.ResultBad {
+	if r.result == connexa.ResultBad {
 		o.Cause = connexa.Cause("test." + string(r.fact))
 	}
-	return connexa.Probed{Fact: r.fact, Result: r.mark, Outcome: o}
+	return connexa.Probed{Fact: r.fact, Result: r.result, Outcome: o}
 }
 
-// lawPanel is a real database and the model of it.
-type lawPanel struct {
+// modelTest is a real database and the model of it.
+type modelTest struct {
 	ctx    context.Context
 	dir    string
 	d      *DB
 	now    time.Time
-	slots  [lawSlots]*lawNode // nil: deleted
-	runs   []*lawRun
-	jobs   []*lawJob
-	claims []*lawClaim
+	slots  [modelSlots]*modelNode // nil: deleted
+	runs   []*modelRun
+	jobs   []*modelJob
+	claims []*modelClaim
 
 	jobsPruned bool // the groups of old runs are incomplete
 }
 
-// TestTheLawHoldsInAnyOrder applies acts of admins, workers, crashes and the clock to one
+// TestStatusTransitionsHoldInAnyOrder applies acts of admins, workers, crashes and the clock to one
 // database in any order. The status must follow the transitions, the history must explain
 // every change, and every run must end with all of its jobs counted.
-func TestTheLawHoldsInAnyOrder(t *testing.T) {
+func TestStatusTransitionsHoldInAnyOrder(t *testing.T) {
 	unlessAsked(t, "rapid.checks", "15")
 	unlessAsked(t, "rapid.steps", "50")
 	root := t.TempDir()
@@ -77,7 +77,7 @@ func TestTheLawHoldsInAnyOrder(t *testing.T) {
 	check := 0
 	rapid.Check(t, func(t *rapid.T) {
 		check++
-		p := &lawPanel{ctx: t.Context(), dir: filepath.Join(root, fmt.Sprint(check)), now: fleetStart}
+		p := &modelTest{ctx: t.Context(), dir: filepath.Join(root, fmt.Sprint(check)), now: fleetStart}
 		if err := os.CopyFS(p.dir, os.DirFS(filepath.Join(root, "template"))); err != nil {
 			t.Fatal(err)
 		}
@@ -103,8 +103,8 @@ func TestTheLawHoldsInAnyOrder(t *testing.T) {
 
 // allActions returns some of all actions, others in each check, so that the effects of
 // repeated actions of few kinds are found too.
-func (p *lawPanel) allActions(t *rapid.T) map[string]func(*rapid.T) {
-	some := map[string]func(*rapid.T){"": p.holds, "start a run": p.startRun}
+func (p *modelTest) allActions(t *rapid.T) map[string]func(*rapid.T) {
+	some := map[string]func(*rapid.T){"": p.checkAll, "start a run": p.startRun}
 	for _, a := range []struct {
 		name string
 		act  func(*rapid.T)
@@ -121,13 +121,13 @@ func (p *lawPanel) allActions(t *rapid.T) map[string]func(*rapid.T) {
 		{"pause", p.pauseRun},
 		{"resume", p.resumeRun},
 		{"edit the comment", p.editComment},
-		{"edit what is probed", p.editProbed},
-		{"edit what has changed", p.editLate},
+		{"edit the login", p.editProbed},
+		{"edit an old revision", p.editLate},
 		{"delete", p.deleteNode},
 		{"add again", p.addAgain},
-		{"look again", p.lookAgain},
-		{"the monitor looks", p.monitorLooks},
-		{"the monitor settles", p.monitorSettles},
+		{"requeue suspects", p.requeueSuspects},
+		{"start a monitor run", p.startMonitorRun},
+		{"end flapping", p.endFlapping},
 		{"wait", p.waitFor},
 		{"prune", p.pruneAll},
 	} {
@@ -150,7 +150,7 @@ func unlessAsked(t *testing.T, name, value string) {
 	t.Cleanup(func() { f.Value.Set(f.DefValue) })
 }
 
-func (p *lawPanel) openDB(t *rapid.T) {
+func (p *modelTest) openDB(t *rapid.T) {
 	d, err := Open(p.ctx, Options{Dir: p.dir, Now: func() time.Time { return p.now }})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func (p *lawPanel) openDB(t *rapid.T) {
 	p.d = d
 }
 
-func (p *lawPanel) closeDB(t *rapid.T) {
+func (p *modelTest) closeDB(t *rapid.T) {
 	if p.d == nil {
 		return
 	}
@@ -170,24 +170,24 @@ func (p *lawPanel) closeDB(t *rapid.T) {
 
 // Actions of workers.
 
-func (p *lawPanel) startRun(t *rapid.T) {
-	kind := rapid.SampledFrom(lawRuns).Draw(t, "kind")
-	picked := rapid.IntRange(1, 1<<lawSlots-1).Draw(t, "nodes as bits")
+func (p *modelTest) startRun(t *rapid.T) {
+	kind := rapid.SampledFrom(modelRunKinds).Draw(t, "kind")
+	picked := rapid.IntRange(1, 1<<modelSlots-1).Draw(t, "nodes as bits")
 	p.startOne(t, kind, picked)
 	if rapid.Bool().Draw(t, "and claim") {
-		p.takeJob(t, kind.First(), lawSlots)
+		p.takeJob(t, kind.First(), modelSlots)
 	}
 }
 
-func (p *lawPanel) startOne(t *rapid.T, kind connexa.RunKind, picked int) {
+func (p *modelTest) startOne(t *rapid.T, kind connexa.RunKind, picked int) {
 	p.startBy(t, kind, picked, false, func(ids []int64) (connexa.Run, error) {
 		return p.d.StartRun(p.ctx, connexa.NewRun{Kind: kind, By: "ann", Selection: connexa.Selection{IDs: ids}})
 	})
 }
 
-func (p *lawPanel) startBy(t *rapid.T, kind connexa.RunKind, picked int, monitor bool, start func(ids []int64) (connexa.Run, error)) {
+func (p *modelTest) startBy(t *rapid.T, kind connexa.RunKind, picked int, monitor bool, start func(ids []int64) (connexa.Run, error)) {
 	ids := []int64{1 << 40} // a node that never existed
-	run := &lawRun{kind: kind, state: connexa.RunRunning, monitor: monitor}
+	run := &modelRun{kind: kind, state: connexa.RunRunning, monitor: monitor}
 	for slot, n := range p.slots {
 		if n != nil && picked&(1<<slot) != 0 {
 			ids = append(ids, n.id)
@@ -197,7 +197,7 @@ func (p *lawPanel) startBy(t *rapid.T, kind connexa.RunKind, picked int, monitor
 	got, err := start(ids)
 	if run.Total == 0 {
 		if connexa.CodeOf(err) != connexa.Invalid {
-			t.Fatalf("a run of nothing: %v", err)
+			t.Fatalf("a run of no nodes: got %v, want %s", err, connexa.Invalid)
 		}
 		return
 	}
@@ -210,31 +210,31 @@ func (p *lawPanel) startBy(t *rapid.T, kind connexa.RunKind, picked int, monitor
 		if n == nil || !slices.Contains(ids, n.id) {
 			continue
 		}
-		p.tieJob(n, kind.First(), run)
+		p.joinJob(n, kind.First(), run)
 	}
 }
 
-// tieJob makes run wait for a job of n, and joins a live one.
-func (p *lawPanel) tieJob(n *lawNode, kind connexa.Kind, run *lawRun) {
+// joinJob makes run wait for a job of n, and joins a live one.
+func (p *modelTest) joinJob(n *modelNode, kind connexa.Kind, run *modelRun) {
 	j := p.liveJob(n, kind)
 	if j == nil {
 		j = p.queueJob(n, kind)
 	}
-	j.tied = append(j.tied, run)
+	j.runs = append(j.runs, run)
 }
 
 // chainSpeed returns the effect of a ping that passed.
-func (p *lawPanel) chainSpeed(n *lawNode) func(*lawRun) {
-	return func(r *lawRun) { p.tieJob(n, connexa.Speed, r) }
+func (p *modelTest) chainSpeed(n *modelNode) func(*modelRun) {
+	return func(r *modelRun) { p.joinJob(n, connexa.Speed, r) }
 }
 
-func (p *lawPanel) queueJob(n *lawNode, kind connexa.Kind) *lawJob {
-	j := &lawJob{node: n, kind: kind, state: "queued"}
+func (p *modelTest) queueJob(n *modelNode, kind connexa.Kind) *modelJob {
+	j := &modelJob{node: n, kind: kind, state: "queued"}
 	p.jobs = append(p.jobs, j)
 	return j
 }
 
-func (p *lawPanel) liveJob(n *lawNode, kind connexa.Kind) *lawJob {
+func (p *modelTest) liveJob(n *modelNode, kind connexa.Kind) *modelJob {
 	for _, j := range p.jobs {
 		if j.isLive() && j.node == n && j.kind == kind {
 			return j
@@ -243,11 +243,11 @@ func (p *lawPanel) liveJob(n *lawNode, kind connexa.Kind) *lawJob {
 	return nil
 }
 
-func (p *lawPanel) claimJob(t *rapid.T) {
-	p.takeJob(t, rapid.SampledFrom(lawKinds).Draw(t, "kind"), rapid.IntRange(1, lawSlots).Draw(t, "n"))
+func (p *modelTest) claimJob(t *rapid.T) {
+	p.takeJob(t, rapid.SampledFrom(modelKinds).Draw(t, "kind"), rapid.IntRange(1, modelSlots).Draw(t, "n"))
 }
 
-func (p *lawPanel) takeJob(t *rapid.T, kind connexa.Kind, n int) {
+func (p *modelTest) takeJob(t *rapid.T, kind connexa.Kind, n int) {
 	due := 0
 	for _, j := range p.jobs {
 		if j.kind == kind && j.isClaimable(p.now) {
@@ -259,11 +259,11 @@ func (p *lawPanel) takeJob(t *rapid.T, kind connexa.Kind, n int) {
 		t.Fatalf("claimed %d of %d %s jobs that are due, asked for %d: %v", len(jobs), due, kind, n, err)
 	}
 	for _, got := range jobs {
-		i := slices.IndexFunc(p.jobs, func(j *lawJob) bool {
+		i := slices.IndexFunc(p.jobs, func(j *modelJob) bool {
 			return j.kind == kind && j.node.id == got.NodeID && j.isClaimable(p.now)
 		})
 		if i < 0 {
-			t.Fatalf("claimed %+v, which nobody may have", got)
+			t.Fatalf("claimed %+v, want none that is not due", got)
 		}
 		j := p.jobs[i]
 		j.state, j.attempt = "running", j.attempt+1
@@ -276,12 +276,12 @@ func (p *lawPanel) takeJob(t *rapid.T, kind connexa.Kind, n int) {
 		if got != want {
 			t.Fatalf("claimed\n%+v, want\n%+v", got, want)
 		}
-		p.claims = append(p.claims, &lawClaim{got, j})
+		p.claims = append(p.claims, &modelClaim{got, j})
 	}
 }
 
-// heldJobs returns the claims whose job still belongs to the worker, or the other ones.
-func (p *lawPanel) heldJobs(current bool) (claims []*lawClaim) {
+// selectClaims returns the claims whose job still belongs to the worker, or the other ones.
+func (p *modelTest) selectClaims(current bool) (claims []*modelClaim) {
 	for _, c := range p.claims {
 		if c.isCurrent() == current {
 			claims = append(claims, c)
@@ -291,29 +291,29 @@ func (p *lawPanel) heldJobs(current bool) (claims []*lawClaim) {
 }
 
 // runningJobs returns the claims whose job is running.
-func runningJobs(claims []*lawClaim) []*lawClaim {
-	return slices.DeleteFunc(slices.Clone(claims), func(c *lawClaim) bool { return c.job.state != "running" })
+func runningJobs(claims []*modelClaim) []*modelClaim {
+	return slices.DeleteFunc(slices.Clone(claims), func(c *modelClaim) bool { return c.job.state != "running" })
 }
 
-func (p *lawPanel) finishJob(t *rapid.T) {
-	held := p.heldJobs(true)
+func (p *modelTest) finishJob(t *rapid.T) {
+	held := p.selectClaims(true)
 	if len(held) == 0 {
-		t.Skip("nobody works")
+		t.Skip("no claim")
 	}
-	p.applyResult(t, held[rapid.IntRange(0, len(held)-1).Draw(t, "worker")], rapid.SampledFrom(lawResults).Draw(t, "result"))
+	p.applyResult(t, held[rapid.IntRange(0, len(held)-1).Draw(t, "worker")], rapid.SampledFrom(modelResults).Draw(t, "result"))
 }
 
 // probeNode starts, claims and finishes a probe a few times, as an admin sees it.
-func (p *lawPanel) probeNode(t *rapid.T) {
-	run, slot := rapid.SampledFrom(lawRuns).Draw(t, "kind"), rapid.IntRange(0, lawSlots-1).Draw(t, "node")
+func (p *modelTest) probeNode(t *rapid.T) {
+	run, slot := rapid.SampledFrom(modelRunKinds).Draw(t, "kind"), rapid.IntRange(0, modelSlots-1).Draw(t, "node")
 	kind := run.First()
-	for i, found := range rapid.SliceOfN(rapid.SampledFrom(lawResults), 1, 4).Draw(t, "results") {
+	for i, found := range rapid.SliceOfN(rapid.SampledFrom(modelResults), 1, 4).Draw(t, "results") {
 		if i > 0 {
-			p.holds(t)
+			p.checkAll(t)
 		}
 		p.startOne(t, run, 1<<slot)
-		p.takeJob(t, kind, lawSlots)
-		for _, c := range p.heldJobs(true) {
+		p.takeJob(t, kind, modelSlots)
+		for _, c := range p.selectClaims(true) {
 			if c.job.node == p.slots[slot] && c.Kind == kind {
 				p.applyResult(t, c, found)
 			}
@@ -322,21 +322,21 @@ func (p *lawPanel) probeNode(t *rapid.T) {
 }
 
 // applyResult writes the result of a worker that has claimed the job.
-func (p *lawPanel) applyResult(t *rapid.T, c *lawClaim, found lawResult) {
+func (p *modelTest) applyResult(t *rapid.T, c *modelClaim, found modelResult) {
 	n, before, want := c.job.node, c.job.node.status, connexa.Finished{Stale: c.Revision != c.job.node.revision}
 	if want.Stale {
 		c.job.state = "queued"
 	} else {
 		n.learnFact(found.fact)
-		n.restOn(before, found.fact, found.toProbed(c.Kind, p.now).Outcome)
-		want.Runs = c.job.endJob(found.mark, p.now, p.chainSpeed(n))
+		n.updateBasis(before, found.fact, found.toProbed(c.Kind, p.now).Outcome)
+		want.Runs = c.job.endJob(found.result, p.now, p.chainSpeed(n))
 		if found.fact != connexa.NoFact {
 			n.checked = p.now
 		}
 	}
 	want.Verdict = n.toVerdict()
 	n.history = append(n.history, connexa.Entry{
-		At: p.now, What: connexa.EntryProbe, Fact: found.fact, Result: found.mark,
+		At: p.now, What: connexa.EntryProbe, Fact: found.fact, Result: found.result,
 		Before: before, After: n.status, Suspect: n.isSuspect(), Stale: want.Stale,
 	})
 	got, err := p.d.Finish(p.ctx, c.Job, found.toProbed(c.Kind, p.now))
@@ -345,37 +345,37 @@ func (p *lawPanel) applyResult(t *rapid.T, c *lawClaim, found lawResult) {
 	}
 }
 
-func (p *lawPanel) finishLate(t *rapid.T) {
-	lost := p.heldJobs(false)
+func (p *modelTest) finishLate(t *rapid.T) {
+	lost := p.selectClaims(false)
 	if len(lost) == 0 {
-		t.Skip("nobody is late")
+		t.Skip("no lost claim")
 	}
 	if again := runningJobs(lost); len(again) > 0 && rapid.Bool().Draw(t, "while another works") {
 		lost = again
 	}
 	c := lost[rapid.IntRange(0, len(lost)-1).Draw(t, "worker")]
-	found := rapid.SampledFrom(lawResults).Draw(t, "result")
+	found := rapid.SampledFrom(modelResults).Draw(t, "result")
 	if _, err := p.d.Finish(p.ctx, c.Job, found.toProbed(c.Kind, p.now)); connexa.CodeOf(err) != connexa.Conflict {
-		t.Fatalf("a late result: %v", err)
+		t.Fatalf("a late result: got %v, want %s", err, connexa.Conflict)
 	}
 }
 
-func (p *lawPanel) releaseJob(t *rapid.T) {
+func (p *modelTest) releaseJob(t *rapid.T) {
 	if len(p.claims) == 0 {
-		t.Skip("nobody works")
+		t.Skip("no claim")
 	}
 	c := p.claims[rapid.IntRange(0, len(p.claims)-1).Draw(t, "worker")]
 	var due time.Time
 	if rapid.Bool().Draw(t, "later") {
 		due = p.now.Add(time.Minute)
 	}
-	p.giveBack(t, c, due)
+	p.releaseClaim(t, c, due)
 	if rapid.Bool().Draw(t, "and claim") {
-		p.takeJob(t, c.Kind, lawSlots)
+		p.takeJob(t, c.Kind, modelSlots)
 	}
 }
 
-func (p *lawPanel) giveBack(t *rapid.T, c *lawClaim, due time.Time) {
+func (p *modelTest) releaseClaim(t *rapid.T, c *modelClaim, due time.Time) {
 	if err := p.d.Release(p.ctx, c.Job, due); err != nil {
 		t.Fatal(err)
 	}
@@ -387,29 +387,29 @@ func (p *lawPanel) giveBack(t *rapid.T, c *lawClaim, due time.Time) {
 // The end and the start of the panel.
 
 // crashPanel claims all jobs and crashes, perhaps several times.
-func (p *lawPanel) crashPanel(t *rapid.T) {
+func (p *modelTest) crashPanel(t *rapid.T) {
 	for range rapid.IntRange(1, maxInterruptions).Draw(t, "times") {
-		for _, kind := range lawKinds {
-			p.takeJob(t, kind, 2*lawSlots)
+		for _, kind := range modelKinds {
+			p.takeJob(t, kind, 2*modelSlots)
 		}
 		p.restartPanel(t)
 	}
 }
 
-func (p *lawPanel) restartPanel(t *rapid.T) {
+func (p *modelTest) restartPanel(t *rapid.T) {
 	p.closeDB(t)
 	p.openDB(t)
 	p.recoverJobs(t)
 }
 
-func (p *lawPanel) shutDown(t *rapid.T) {
-	for _, c := range p.heldJobs(true) {
-		p.giveBack(t, c, time.Time{})
+func (p *modelTest) shutDown(t *rapid.T) {
+	for _, c := range p.selectClaims(true) {
+		p.releaseClaim(t, c, time.Time{})
 	}
 	p.restartPanel(t)
 }
 
-func (p *lawPanel) recoverJobs(t *rapid.T) {
+func (p *modelTest) recoverJobs(t *rapid.T) {
 	want := int64(0)
 	for _, j := range p.jobs {
 		if j.state != "running" {
@@ -430,12 +430,12 @@ func (p *lawPanel) recoverJobs(t *rapid.T) {
 // Actions of admins.
 
 // anyRun returns a run, mostly one in a state in which the action is allowed.
-func (p *lawPanel) anyRun(t *rapid.T, states ...connexa.RunState) *lawRun {
+func (p *modelTest) anyRun(t *rapid.T, states ...connexa.RunState) *modelRun {
 	if len(p.runs) == 0 {
 		t.Skip("no run")
 	}
 	runs := p.runs
-	fit := slices.DeleteFunc(slices.Clone(runs), func(r *lawRun) bool { return !slices.Contains(states, r.state) })
+	fit := slices.DeleteFunc(slices.Clone(runs), func(r *modelRun) bool { return !slices.Contains(states, r.state) })
 	if len(fit) > 0 && rapid.IntRange(0, 5).Draw(t, "fit unless 5") < 5 {
 		runs = fit
 	}
@@ -444,7 +444,7 @@ func (p *lawPanel) anyRun(t *rapid.T, states ...connexa.RunState) *lawRun {
 
 // isRefused checks the error of an action, which must fail unless the run is in one of the
 // states.
-func isRefused(t *rapid.T, err error, r *lawRun, states ...connexa.RunState) bool {
+func isRefused(t *rapid.T, err error, r *modelRun, states ...connexa.RunState) bool {
 	if slices.Contains(states, r.state) {
 		if err != nil {
 			t.Fatal(err)
@@ -452,50 +452,50 @@ func isRefused(t *rapid.T, err error, r *lawRun, states ...connexa.RunState) boo
 		return false
 	}
 	if connexa.CodeOf(err) != connexa.Conflict {
-		t.Fatalf("run %d is %s, and it went through: %v", r.id, r.state, err)
+		t.Fatalf("run %d is %s: got %v, want %s", r.id, r.state, err, connexa.Conflict)
 	}
 	return true
 }
 
-func (p *lawPanel) cancelRun(t *rapid.T) {
+func (p *modelTest) cancelRun(t *rapid.T) {
 	r := p.anyRun(t, connexa.RunRunning, connexa.RunPaused)
 	working, err := p.d.CancelRun(p.ctx, r.id)
 	if isRefused(t, err, r, connexa.RunRunning, connexa.RunPaused) {
 		return
 	}
 	var want []int64
-	for _, c := range p.heldJobs(true) {
+	for _, c := range p.selectClaims(true) {
 		if wanted := c.job.isWanted(); len(wanted) == 1 && wanted[0] == r {
 			want = append(want, c.ID)
 		}
 	}
 	if !sameIDs(working, want) {
-		t.Fatalf("told to stop %v, want %v", working, want)
+		t.Fatalf("running jobs %v, want %v", working, want)
 	}
 	r.isOver(connexa.RunCancelled, p.now)
 	r.Inconclusive = r.Total - r.Good - r.Slow - r.Bad
 	for _, j := range p.jobs {
-		if j.isLive() && slices.Contains(j.tied, r) && len(j.isWanted()) == 0 {
+		if j.isLive() && slices.Contains(j.runs, r) && len(j.isWanted()) == 0 {
 			j.endJob(connexa.ResultCancelled, p.now, nil)
 		}
 	}
 }
 
-func (p *lawPanel) pauseRun(t *rapid.T) {
+func (p *modelTest) pauseRun(t *rapid.T) {
 	r := p.anyRun(t, connexa.RunRunning)
 	if !isRefused(t, p.d.PauseRun(p.ctx, r.id, connexa.T("run.notice.offline")), r, connexa.RunRunning) {
 		r.state = connexa.RunPaused
 	}
 }
 
-func (p *lawPanel) resumeRun(t *rapid.T) {
+func (p *modelTest) resumeRun(t *rapid.T) {
 	r := p.anyRun(t, connexa.RunPaused)
 	if !isRefused(t, p.d.ResumeRun(p.ctx, r.id), r, connexa.RunPaused) {
 		r.state = connexa.RunRunning
 	}
 }
 
-func (p *lawPanel) anyNode(t *rapid.T) (slot int) {
+func (p *modelTest) anyNode(t *rapid.T) (slot int) {
 	var there []int
 	for slot, n := range p.slots {
 		if n != nil {
@@ -508,16 +508,16 @@ func (p *lawPanel) anyNode(t *rapid.T) (slot int) {
 	return rapid.SampledFrom(there).Draw(t, "node")
 }
 
-func (p *lawPanel) editComment(t *rapid.T) {
+func (p *modelTest) editComment(t *rapid.T) {
 	n := p.slots[p.anyNode(t)]
 	changed := false
 	p.editNode(t, n, func(row *connexa.Node, _ *connexa.Secret) {
-		row.Comment = rapid.SampledFrom([]string{"", "spare"}).Draw(t, "comment")
+		row.Comment = rapid.SampledFrom([]string{"", "backup"}).Draw(t, "comment")
 		changed, n.comment = row.Comment != n.comment, row.Comment
 	}, func() (bool, bool) { return changed, false })
 }
 
-func (p *lawPanel) editProbed(t *rapid.T) {
+func (p *modelTest) editProbed(t *rapid.T) {
 	n := p.slots[p.anyNode(t)]
 	changed := false
 	p.editNode(t, n, func(row *connexa.Node, password *connexa.Secret) {
@@ -530,7 +530,7 @@ func (p *lawPanel) editProbed(t *rapid.T) {
 
 // editNode saves the changes of change. outcome reports whether anything changed, and
 // whether the status is reset.
-func (p *lawPanel) editNode(t *rapid.T, n *lawNode, change func(*connexa.Node, *connexa.Secret), outcome func() (changed, reset bool)) {
+func (p *modelTest) editNode(t *rapid.T, n *modelNode, change func(*connexa.Node, *connexa.Secret), outcome func() (changed, reset bool)) {
 	row, err := p.d.Node(p.ctx, n.id)
 	if err != nil {
 		t.Fatal(err)
@@ -543,7 +543,7 @@ func (p *lawPanel) editNode(t *rapid.T, n *lawNode, change func(*connexa.Node, *
 	}
 	before := n.status
 	if reset {
-		n.lawVerdict, n.revision, n.checked = untestedNode(), n.revision+1, time.Time{}
+		n.modelVerdict, n.revision, n.checked = untestedNode(), n.revision+1, time.Time{}
 	}
 	if changed {
 		n.history = append(n.history, connexa.Entry{
@@ -552,7 +552,7 @@ func (p *lawPanel) editNode(t *rapid.T, n *lawNode, change func(*connexa.Node, *
 	}
 }
 
-func (p *lawPanel) editLate(t *rapid.T) {
+func (p *modelTest) editLate(t *rapid.T) {
 	n := p.slots[p.anyNode(t)]
 	row, err := p.d.Node(p.ctx, n.id)
 	if err != nil {
@@ -560,11 +560,11 @@ func (p *lawPanel) editLate(t *rapid.T) {
 	}
 	row.Revision, row.Login = row.Revision-1, "late"
 	if _, err := p.d.EditNode(p.ctx, row, n.password, "bob"); connexa.CodeOf(err) != connexa.Conflict {
-		t.Fatalf("an edit of what somebody else has changed: %v", err)
+		t.Fatalf("an edit of an old revision: got %v, want %s", err, connexa.Conflict)
 	}
 }
 
-func (p *lawPanel) deleteNode(t *rapid.T) {
+func (p *modelTest) deleteNode(t *rapid.T) {
 	slot := p.anyNode(t)
 	n := p.slots[slot]
 	var want []int64
@@ -580,17 +580,17 @@ func (p *lawPanel) deleteNode(t *rapid.T) {
 	p.slots[slot] = nil
 }
 
-func (p *lawPanel) addAgain(t *rapid.T) {
+func (p *modelTest) addAgain(t *rapid.T) {
 	slot := slices.Index(p.slots[:], nil)
 	if slot < 0 {
-		t.Skip("all are there")
+		t.Skip("no node is deleted")
 	}
 	p.addNode(t, slot)
 }
 
-func (p *lawPanel) addNode(t *rapid.T, slot int) {
-	n := &lawNode{
-		address: fmt.Sprintf("192.0.2.%d", slot+1), login: "ops", password: "Blue-Kite-7", revision: 1, lawVerdict: untestedNode(),
+func (p *modelTest) addNode(t *rapid.T, slot int) {
+	n := &modelNode{
+		address: fmt.Sprintf("192.0.2.%d", slot+1), login: "ops", password: "Blue-Kite-7", revision: 1, modelVerdict: untestedNode(),
 	}
 	var err error
 	n.id, err = p.d.AddNode(p.ctx, connexa.Node{Address: n.address, Port: connexa.DefaultPort, Login: n.login}, n.password, "ann")
@@ -603,28 +603,28 @@ func (p *lawPanel) addNode(t *rapid.T, slot int) {
 
 // Actions of the panel itself.
 
-func (p *lawPanel) waitFor(t *rapid.T) {
+func (p *modelTest) waitFor(t *rapid.T) {
 	const day = 24 * time.Hour
 	p.passTime(t, time.Second, 20*day, 100*day)
 }
 
-func (p *lawPanel) passTime(t *rapid.T, durations ...time.Duration) {
+func (p *modelTest) passTime(t *rapid.T, durations ...time.Duration) {
 	p.now = p.now.Add(rapid.SampledFrom(durations).Draw(t, "how long"))
 }
 
-func (p *lawPanel) lookAgain(t *rapid.T) {
+func (p *modelTest) requeueSuspects(t *rapid.T) {
 	p.passTime(t, 0, time.Minute, 90*time.Second, 105*time.Second)
 	want := int64(0)
 	for _, n := range p.slots {
 		if n == nil || !n.isSuspect() {
 			continue
 		}
-		kind, rest := connexa.Ping, time.Minute
+		kind, delay := connexa.Ping, time.Minute
 		if n.open[connexa.NoTunnel] || n.open[connexa.LoginRefused] {
 			kind = connexa.Login
 		}
 		if n.open[connexa.LoginRefused] {
-			rest = 105 * time.Second
+			delay = 105 * time.Second
 		}
 		last := n.checked
 		for _, j := range p.jobs {
@@ -635,22 +635,22 @@ func (p *lawPanel) lookAgain(t *rapid.T) {
 				}
 			}
 		}
-		if p.now.Sub(last) >= rest && p.liveJob(n, kind) == nil {
+		if p.now.Sub(last) >= delay && p.liveJob(n, kind) == nil {
 			p.queueJob(n, kind)
 			want++
 		}
 	}
 	if n, err := p.d.RequeueSuspects(p.ctx); err != nil || n != want {
-		t.Fatalf("looks again at %d suspects, %v; want %d", n, err, want)
+		t.Fatalf("requeued %d suspects, %v; want %d", n, err, want)
 	}
 }
 
-// monitorLooks starts a run as the monitor does, and replaces all plans.
-func (p *lawPanel) monitorLooks(t *rapid.T) {
+// startMonitorRun starts a run as the monitor does, and replaces all plans.
+func (p *modelTest) startMonitorRun(t *rapid.T) {
 	kind := rapid.SampledFrom([]connexa.RunKind{connexa.RunPing, connexa.RunLogin}).Draw(t, "kind")
-	picked := rapid.IntRange(1, 1<<lawSlots-1).Draw(t, "nodes as bits")
+	picked := rapid.IntRange(1, 1<<modelSlots-1).Draw(t, "nodes as bits")
 	p.startBy(t, kind, picked, true, func(ids []int64) (connexa.Run, error) {
-		due, err := p.d.DueMonitored(p.ctx, lawSlots)
+		due, err := p.d.DueMonitored(p.ctx, modelSlots)
 		if err != nil {
 			return connexa.Run{}, err
 		}
@@ -671,7 +671,7 @@ func (p *lawPanel) monitorLooks(t *rapid.T) {
 	})
 }
 
-func (p *lawPanel) monitorSettles(t *rapid.T) {
+func (p *modelTest) endFlapping(t *rapid.T) {
 	p.passTime(t, time.Minute, 10*time.Minute, connexa.FlapWithin)
 	if _, err := p.d.EndFlapping(p.ctx); err != nil {
 		t.Fatal(err)
@@ -681,8 +681,8 @@ func (p *lawPanel) monitorSettles(t *rapid.T) {
 	}
 }
 
-// watchHolds checks the state of the monitor for a node.
-func (p *lawPanel) watchHolds(t *rapid.T, n *lawNode, got connexa.Node) {
+// checkMonitored checks the state of the monitor for a node.
+func (p *modelTest) checkMonitored(t *rapid.T, n *modelNode, got connexa.Node) {
 	var flaps connexa.Flaps
 	validated := false
 	for _, e := range n.history {
@@ -700,12 +700,12 @@ func (p *lawPanel) watchHolds(t *rapid.T, n *lawNode, got connexa.Node) {
 		t.Fatalf("node %d: flapping is %v, want %+v", n.id, got.Flapping, flaps)
 	}
 	if w, err := p.d.MonitoredNode(p.ctx, n.id); err != nil || (w != nil) != validated {
-		t.Fatalf("node %d: watched %v, %v; want %v", n.id, w != nil, err, validated)
+		t.Fatalf("node %d: monitored %v, %v; want %v", n.id, w != nil, err, validated)
 	}
 }
 
-func (p *lawPanel) pruneAll(t *rapid.T) {
-	if _, err := p.d.Prune(p.ctx, connexa.Retention{Raw: lawKeepDays, Hours: 90, Days: 730}); err != nil {
+func (p *modelTest) pruneAll(t *rapid.T) {
+	if _, err := p.d.Prune(p.ctx, connexa.Retention{Raw: modelKeepDays, Hours: 90, Days: 730}); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range p.slots {
@@ -714,43 +714,43 @@ func (p *lawPanel) pruneAll(t *rapid.T) {
 		}
 		whole := len(n.history)
 		n.history = slices.DeleteFunc(n.history, func(e connexa.Entry) bool {
-			return e.What == connexa.EntryProbe && e.Before == e.After && p.now.Sub(e.At) > lawKeepDays*24*time.Hour
+			return e.What == connexa.EntryProbe && e.Before == e.After && p.now.Sub(e.At) > modelKeepDays*24*time.Hour
 		})
 		n.pruned = n.pruned || len(n.history) < whole
 	}
-	p.runs = slices.DeleteFunc(p.runs, func(r *lawRun) bool {
-		if gone := r.monitor && !r.state.Live() && p.now.Sub(r.ended) > monitorKept; !gone {
+	p.runs = slices.DeleteFunc(p.runs, func(r *modelRun) bool {
+		if expired := r.monitor && !r.state.Live() && p.now.Sub(r.ended) > monitorKept; !expired {
 			return false
 		}
-		p.jobs = slices.DeleteFunc(p.jobs, func(j *lawJob) bool {
-			tied := slices.Contains(j.tied, r)
-			j.tied = slices.DeleteFunc(j.tied, func(o *lawRun) bool { return o == r })
-			return tied && len(j.tied) == 0 && !j.isLive()
+		p.jobs = slices.DeleteFunc(p.jobs, func(j *modelJob) bool {
+			tied := slices.Contains(j.runs, r)
+			j.runs = slices.DeleteFunc(j.runs, func(o *modelRun) bool { return o == r })
+			return tied && len(j.runs) == 0 && !j.isLive()
 		})
 		return true
 	})
 	old := func(at time.Time) bool { return p.now.Sub(at) > runsKept }
 	whole := len(p.jobs)
-	p.jobs = slices.DeleteFunc(p.jobs, func(j *lawJob) bool { return !j.isLive() && old(j.ended) })
+	p.jobs = slices.DeleteFunc(p.jobs, func(j *modelJob) bool { return !j.isLive() && old(j.ended) })
 	p.jobsPruned = p.jobsPruned || len(p.jobs) < whole
-	p.runs = slices.DeleteFunc(p.runs, func(r *lawRun) bool {
-		return !r.state.Live() && old(r.ended) && !slices.ContainsFunc(p.jobs, func(j *lawJob) bool { return slices.Contains(j.tied, r) })
+	p.runs = slices.DeleteFunc(p.runs, func(r *modelRun) bool {
+		return !r.state.Live() && old(r.ended) && !slices.ContainsFunc(p.jobs, func(j *modelJob) bool { return slices.Contains(j.runs, r) })
 	})
 }
 
 // The invariants.
 
-func (p *lawPanel) holds(t *rapid.T) {
+func (p *modelTest) checkAll(t *rapid.T) {
 	for _, n := range p.slots {
 		if n != nil {
-			p.nodeHolds(t, n)
+			p.checkNode(t, n)
 		}
 	}
-	p.runsHold(t)
-	p.jobsHold(t)
+	p.checkRuns(t)
+	p.checkJobs(t)
 }
 
-func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
+func (p *modelTest) checkNode(t *rapid.T, n *modelNode) {
 	got, err := p.d.Node(p.ctx, n.id)
 	if err != nil {
 		t.Fatal(err)
@@ -761,7 +761,7 @@ func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
 	if got.Basis.Kind != n.basis.Kind || got.Basis.Reached != n.basis.Reached || got.Basis.Cause != n.basis.Cause || !got.Basis.At.Equal(n.basis.At) {
 		t.Fatalf("the status %s of node %d rests on %+v, want %+v", got.Status, n.id, got.Basis, n.basis)
 	}
-	p.watchHolds(t, n, got)
+	p.checkMonitored(t, n, got)
 	history, err := p.d.NodeHistory(p.ctx, n.id, 0, 10_000)
 	if err != nil {
 		t.Fatal(err)
@@ -770,52 +770,52 @@ func (p *lawPanel) nodeHolds(t *rapid.T, n *lawNode) {
 	if len(history) != len(n.history) {
 		t.Fatalf("node %d has %d rows of history, want %d", n.id, len(history), len(n.history))
 	}
-	told := untestedNode()
+	model := untestedNode()
 	for i, e := range history {
-		if row := lawRow(e); !row.At.Equal(n.history[i].At) || fmt.Sprint(row) != fmt.Sprint(n.history[i]) {
+		if row := modelEntry(e); !row.At.Equal(n.history[i].At) || fmt.Sprint(row) != fmt.Sprint(n.history[i]) {
 			t.Fatalf("node %d: row %d of its history is %+v, want %+v", n.id, i, row, n.history[i])
 		}
-		explainsStatus(t, &told, e, n.pruned)
+		explainsStatus(t, &model, e, n.pruned)
 	}
-	if told.status != got.Status || !n.pruned && told.toVerdict() != got.Verdict {
-		t.Fatalf("node %d is %+v, and its history ends with %+v", n.id, got.Verdict, told)
+	if model.status != got.Status || !n.pruned && model.toVerdict() != got.Verdict {
+		t.Fatalf("node %d is %+v, and its history ends with %+v", n.id, got.Verdict, model)
 	}
 }
 
-// lawRow returns the fields of a row of history that the model has.
-func lawRow(e connexa.Entry) connexa.Entry {
+// modelEntry returns the fields of a row of history that the model has.
+func modelEntry(e connexa.Entry) connexa.Entry {
 	if e.What == connexa.EntryProbe { // the account of a run is not part of the model
 		e.By = ""
 	}
 	return connexa.Entry{At: e.At, What: e.What, By: e.By, Fact: e.Fact, Result: e.Result, Before: e.Before, After: e.After, Suspect: e.Suspect, Stale: e.Stale}
 }
 
-// explainsStatus applies the row to told. The row must begin where the row before ended and
+// explainsStatus applies the row to model. The row must begin where the row before ended and
 // be an allowed transition. A history with gaps has every change, but not the number of
 // failures before it.
-func explainsStatus(t *rapid.T, told *lawVerdict, e connexa.Entry, holes bool) {
-	if e.Before != told.status {
-		t.Fatalf("the history jumps from %s to %+v", told.status, e)
+func explainsStatus(t *rapid.T, model *modelVerdict, e connexa.Entry, hasGaps bool) {
+	if e.Before != model.status {
+		t.Fatalf("the history jumps from %s to %+v", model.status, e)
 	}
 	switch {
 	case e.What == connexa.EntryProbe && !e.Stale && e.Fact != connexa.NoFact:
-		if e.After != e.Before && !lawAllows(e.Before, e.Fact, e.After) {
-			t.Fatalf("not in the table: %+v", e)
+		if e.After != e.Before && !allowsTransition(e.Before, e.Fact, e.After) {
+			t.Fatalf("got the transition %+v, which is not in the table", e)
 		}
-		told.learnFact(e.Fact)
+		model.learnFact(e.Fact)
 	case e.What == connexa.EntryEdited && e.After != e.Before || e.What == connexa.EntryAdded:
-		*told = untestedNode()
+		*model = untestedNode()
 	}
-	if holes {
-		told.status = e.After
+	if hasGaps {
+		model.status = e.After
 		return
 	}
-	if e.After != told.status || e.Suspect != told.isSuspect() {
-		t.Fatalf("the history says %+v, which the law does not: %+v", e, told)
+	if e.After != model.status || e.Suspect != model.isSuspect() {
+		t.Fatalf("got the entry %+v, want %+v", e, model)
 	}
 }
 
-func (p *lawPanel) runsHold(t *rapid.T) {
+func (p *modelTest) checkRuns(t *rapid.T) {
 	runs, err := p.d.Runs(p.ctx, false, 0, 10_000)
 	if err != nil {
 		t.Fatal(err)
@@ -832,7 +832,7 @@ func (p *lawPanel) runsHold(t *rapid.T) {
 			t.Fatalf("run %+v, want %+v", got, want)
 		}
 		if got.Done() > got.Total || got.State.Live() == (got.Done() == got.Total) || got.State.Live() != got.FinishedAt.IsZero() {
-			t.Fatalf("run %+v does not add up", got)
+			t.Fatalf("run %+v: got a state that does not fit its counts", got)
 		}
 		if p.jobsPruned {
 			continue
@@ -846,19 +846,19 @@ func (p *lawPanel) runsHold(t *rapid.T) {
 			sum += g.Count
 		}
 		if sum != got.Total {
-			t.Fatalf("the groups of run %+v hold %d nodes: %+v", got, sum, groups)
+			t.Fatalf("the groups of run %+v have %d nodes, want %d: %+v", got, sum, got.Total, groups)
 		}
 	}
 }
 
-// jobsHold compares the live jobs and checks what must never exist: two jobs of a kind for
+// checkJobs compares the live jobs and checks what must never exist: two jobs of a kind for
 // one node, a job without a node, a job that waits in a run that has ended.
-func (p *lawPanel) jobsHold(t *rapid.T) {
+func (p *modelTest) checkJobs(t *rapid.T) {
 	type key struct {
 		node   int64
 		kind   connexa.Kind
 		state  string
-		parked bool
+		paused bool
 	}
 	got, want, seen := map[key]int{}, map[key]int{}, map[key]bool{}
 	for _, j := range p.jobs {
@@ -881,7 +881,7 @@ func (p *lawPanel) jobsHold(t *rapid.T) {
 			there   bool
 			waiting int
 		)
-		if err := rows.Scan(&k.node, &k.kind, &k.state, &k.parked, &there, &waiting); err != nil {
+		if err := rows.Scan(&k.node, &k.kind, &k.state, &k.paused, &there, &waiting); err != nil {
 			t.Fatal(err)
 		}
 		one := key{node: k.node, kind: k.kind}
@@ -897,7 +897,7 @@ func (p *lawPanel) jobsHold(t *rapid.T) {
 }
 
 // everyRunEnds resumes paused runs and lets the workers finish, until nothing is left.
-func (p *lawPanel) everyRunEnds(t *rapid.T) {
+func (p *modelTest) everyRunEnds(t *rapid.T) {
 	for _, r := range p.runs {
 		if r.state == connexa.RunPaused {
 			if err := p.d.ResumeRun(p.ctx, r.id); err != nil {
@@ -908,14 +908,14 @@ func (p *lawPanel) everyRunEnds(t *rapid.T) {
 	}
 	p.now = p.now.Add(time.Hour) // all delayed jobs are due
 	for range 4 {                // stale results are measured twice, and a ping may be followed
-		for _, kind := range lawKinds {
-			p.takeJob(t, kind, 2*lawSlots)
+		for _, kind := range modelKinds {
+			p.takeJob(t, kind, 2*modelSlots)
 		}
-		for _, c := range p.heldJobs(true) {
-			p.applyResult(t, c, lawResult{connexa.Answered, connexa.ResultGood})
+		for _, c := range p.selectClaims(true) {
+			p.applyResult(t, c, modelResult{connexa.Answered, connexa.ResultGood})
 		}
 	}
-	p.holds(t)
+	p.checkAll(t)
 	for _, r := range p.runs {
 		if r.state.Live() {
 			t.Fatalf("run %+v never ends", r)

@@ -88,7 +88,7 @@ func (d *DB) pruneTraffic(ctx context.Context, keep connexa.Retention) (total in
 			err := d.inTx(ctx, func(tx *sql.Tx) error {
 				res, err := tx.ExecContext(ctx, `
 					DELETE FROM traffic WHERE (node_id, span, at) IN (SELECT node_id, span, at FROM traffic WHERE span = ? AND at < ? LIMIT ?)`,
-					span, toMillis(d.now().Add(-age)), trafficBite)
+					span, toMillis(d.now().Add(-age)), trafficBatch)
 				if err != nil {
 					return err
 				}
@@ -98,7 +98,7 @@ func (d *DB) pruneTraffic(ctx context.Context, keep connexa.Retention) (total in
 			if err != nil {
 				return total, fmt.Errorf("prune traffic: %w", err)
 			}
-			if total += n; n < trafficBite {
+			if total += n; n < trafficBatch {
 				break
 			}
 		}
@@ -106,5 +106,5 @@ func (d *DB) pruneTraffic(ctx context.Context, keep connexa.Retention) (total in
 	return total, nil
 }
 
-// trafficBite is the number of spans that one transaction deletes.
-const trafficBite = 2000
+// trafficBatch is the number of spans that one transaction deletes.
+const trafficBatch = 2000

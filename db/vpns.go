@@ -18,8 +18,8 @@ const (
 	vpnStaticPurpose = "vpn.tls_crypt"
 )
 
-// mostDevices is the maximum number of OpenVPN exits.
-const mostDevices = 10000
+// maxDevices is the maximum number of OpenVPN exits.
+const maxDevices = 10000
 
 // Authority returns the CA of OpenVPN exits. If there is none, it calls make.
 func (d *DB) Authority(ctx context.Context, make func() (cert string, key connexa.Secret, err error)) (cert string, key connexa.Secret, err error) {
@@ -124,9 +124,9 @@ func (d *DB) addVPNs(ctx context.Context, tx *sql.Tx, nodes []int64, issue func(
 		if !free {
 			return connexa.Errorf(connexa.Conflict, "vpn.ports")
 		}
-		n, free := device(mostDevices - 1)
+		n, free := device(maxDevices - 1)
 		if !free {
-			return connexa.Errorf(connexa.Conflict, "vpn.devices", mostDevices)
+			return connexa.Errorf(connexa.Conflict, "vpn.devices", maxDevices)
 		}
 		v, err := issue(node)
 		if err != nil {

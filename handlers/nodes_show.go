@@ -80,11 +80,11 @@ func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node, error) {
-	s, err := h.history.NodeStory(ctx, id, at.before, at.after)
+	s, err := h.history.NodeWithHistory(ctx, id, at.before, at.after)
 	if err != nil {
 		return views.Node{}, err
 	}
-	picture, err := h.history.NodePicture(ctx, id, at.period)
+	buckets, err := h.history.NodeBuckets(ctx, id, at.period)
 	if err != nil {
 		return views.Node{}, err
 	}
@@ -93,10 +93,10 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 		return views.Node{}, err
 	}
 	v := views.Node{
-		Node: s.Node, Testing: len(testing[id]) > 0, Beats: s.Beats, Kinds: h.runs.RunKinds(),
+		Node: s.Node, Testing: len(testing[id]) > 0, Recent: s.Recent, Kinds: h.runs.RunKinds(),
 		Reveal:  fmt.Sprintf("/nodes/%d/password", id),
 		History: views.HistoryPage{Entries: s.History, CSV: fmt.Sprintf("/nodes/%d/history.csv", id)},
-		Past:    views.Pictures{Period: at.period, From: picture.From, To: picture.To, Tier: picture.Tier, Spans: picture.Spans},
+		Charts:  views.NodeCharts{Period: at.period, From: buckets.From, To: buckets.To, Tier: buckets.Tier, Buckets: buckets.Buckets},
 		Stream:  nodeStream(id, at),
 	}
 	v.Live = h.speed.SpeedLive(id)
@@ -128,7 +128,7 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 	for _, period := range connexa.Periods() {
 		other := at
 		other.period = period
-		v.Past.Periods = append(v.Past.Periods, views.PeriodLink{Period: period, URL: other.historyURL(id)})
+		v.Charts.Periods = append(v.Charts.Periods, views.PeriodLink{Period: period, URL: other.historyURL(id)})
 	}
 	return v, nil
 }

@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"cmp"
 	"net/http"
+	"net/url"
 
 	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -58,7 +60,7 @@ func (h *Handlers) decideRun(w http.ResponseWriter, r *http.Request) error {
 	return h.doneInPlace(w, r, views.ToneGood, connexa.T("run.resumed.toast"), runPath(id))
 }
 
-// retryRun answers POST /runs/{id}/retry: all jobs with a bad result, or with `mark`
+// retryRun answers POST /runs/{id}/retry: all jobs with a bad result, or with `result`
 // and `cause` the nodes of one group.
 func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
@@ -66,30 +68,33 @@ func (h *Handlers) retryRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var (
-		marks []connexa.Result
-		cause *connexa.Cause
+		results []connexa.Result
+		cause   *connexa.Cause
 	)
-	if mark := r.PostForm.Get("mark"); mark != "" {
-		marks, cause = groupOf(mark, r.PostForm.Get("cause"))
+	if result := resultOf(r.PostForm); result != "" {
+		results, cause = groupOf(result, r.PostForm.Get("cause"))
 	}
-	kind, n, err := h.runs.Retried(r.Context(), id, marks, cause)
+	kind, n, err := h.runs.Retried(r.Context(), id, results, cause)
 	if err != nil {
 		return err
 	}
 	if app.Measures(kind) && n > 1 && !isConfirmed(r) {
 		return h.askCost(w, r, kind, n, r.URL.Path, r.PostForm)
 	}
-	run, err := h.runs.RetryRun(r.Context(), id, marks, cause)
+	run, err := h.runs.RetryRun(r.Context(), id, results, cause)
 	if err != nil {
 		return err
 	}
 	return h.runStarted(w, r, run)
 }
 
+// resultOf returns the parameter "result". It was named "mark" in version 0.9.
+func resultOf(v url.Values) string { return cmp.Or(v.Get("result"), v.Get("mark")) }
+
 // groupOf returns the group of a run that a form or a URL names.
-func groupOf(mark, cause string) ([]connexa.Result, *connexa.Cause) {
+func groupOf(result, cause string) ([]connexa.Result, *connexa.Cause) {
 	c := connexa.Cause(cause)
-	return []connexa.Result{connexa.Result(mark)}, &c
+	return []connexa.Result{connexa.Result(result)}, &c
 }
 
 // exportGroup answers GET /runs/{id}/nodes.csv with the nodes of one group.
@@ -98,8 +103,8 @@ func (h *Handlers) exportGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	marks, cause := groupOf(r.URL.Query().Get("mark"), r.URL.Query().Get("cause"))
-	ids, err := h.runs.RunGroupNodes(r.Context(), id, marks[0], cause)
+	results, cause := groupOf(resultOf(r.URL.Query()), r.URL.Query().Get("cause"))
+	ids, err := h.runs.RunGroupNodes(r.Context(), id, results[0], cause)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 		}
 		group := views.RunGroup{RunGroup: g, Nodes: groupURL(g)}
 		if g.Result != connexa.ResultDeleted {
-			q := url.Values{"mark": {string(g.Result)}, "cause": {string(g.Cause)}}
+			q := url.Values{"result": {string(g.Result)}, "cause": {string(g.Cause)}}
 			group.Export = runPath(id) + "/nodes.csv?" + q.Encode()
 		}
 		v.Groups = append(v.Groups, group)

@@ -76,6 +76,6 @@ func (h *Handlers) addService(ctx context.Context, v *views.Node) error {
 		return err
 	}
 	v.Rate = rates[id]
-	v.Past.Traffic, v.Past.TrafficEvery, err = h.services.Traffic(ctx, id, v.Past.Period)
+	v.Charts.Traffic, v.Charts.TrafficEvery, err = h.services.Traffic(ctx, id, v.Charts.Period)
 	return err
 }

@@ -32,7 +32,7 @@ const on = (event, handle, options) => document.addEventListener(event, handle, 
 {
   const words = JSON.parse(document.body.dataset.ago || "{}");
   const steps = [["d", 86400], ["h", 3600], ["min", 60], ["s", 5]];
-  const say = (seconds) => {
+  const agoText = (seconds) => {
     const step = steps.find(([, length]) => seconds >= length);
     if (!step) return words.now;
     const [unit, length] = step;
@@ -42,7 +42,7 @@ const on = (event, handle, options) => document.addEventListener(event, handle, 
     if (document.hidden) return;
     for (const time of all("time[data-relative]")) {
       const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
-      const text = seconds < 30 * 86400 ? say(seconds) : null;
+      const text = seconds < 30 * 86400 ? agoText(seconds) : null;
       if (text && time.textContent !== text) time.textContent = text;
     }
   };

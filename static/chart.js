@@ -26,7 +26,7 @@
   const faint = (colour, alpha) => colour.replace(/^rgb\((.*)\)$/, `rgba($1, ${alpha})`);
 
   // The words of one point: when, how much, how many failed.
-  const say = (data, i) => {
+  const textAt = (data, i) => {
     const number = (value) => new Intl.NumberFormat(lang, { maximumFractionDigits: data.digits, minimumFractionDigits: data.digits }).format(value);
     const at = new Date(data.at[i] * 1000);
     const parts = [data.step >= 86400 ? day.format(at) : moment.format(at)];
@@ -112,7 +112,7 @@
         draw: [failures],
         setCursor: [(plot) => {
           const i = plot.cursor.idx;
-          out.textContent = i == null || plot.cursor.left < 0 ? "" : say(data, i);
+          out.textContent = i == null || plot.cursor.left < 0 ? "" : textAt(data, i);
         }],
       },
     };
@@ -200,13 +200,13 @@
     const out = document.getElementById(row.dataset.bars);
     if (!out) return;
     out.dataset.rest ??= out.textContent;
-    out.textContent = bar ? bar.dataset.say : out.dataset.rest;
+    out.textContent = bar ? bar.dataset.text : out.dataset.rest;
     if (!bar) delete out.dataset.rest;
   };
   const rowOf = (event) => event.target.closest?.("[data-bars]");
   document.addEventListener("pointerover", (event) => {
     const row = rowOf(event);
-    if (row && event.target !== row) choose(row, event.target.closest("[data-say]"));
+    if (row && event.target !== row) choose(row, event.target.closest("[data-text]"));
   });
   document.addEventListener("pointerout", (event) => {
     const row = rowOf(event);

@@ -75,14 +75,14 @@ func (c chart) chartJSON() string {
 	return string(b)
 }
 
-// Pictures holds the charts of a node page.
-type Pictures struct {
+// NodeCharts holds the charts of a node page.
+type NodeCharts struct {
 	Period  connexa.Period
 	Periods []PeriodLink
 	From    time.Time
 	To      time.Time
 	Tier    connexa.Tier
-	Spans   []connexa.Bucket
+	Buckets []connexa.Bucket
 
 	Traffic      []connexa.TrafficPoint // of the node's service, at even intervals; empty if it had no traffic
 	TrafficEvery time.Duration
@@ -95,9 +95,9 @@ type PeriodLink struct {
 }
 
 // allCharts returns the charts for which there is data.
-func (v Pictures) allCharts(p *i18n.Printer) []chart {
+func (v NodeCharts) allCharts(p *i18n.Printer) []chart {
 	var list []chart
-	if len(v.Spans) > 0 {
+	if len(v.Buckets) > 0 {
 		list = v.probeCharts(p)
 	}
 	if len(v.Traffic) > 0 {
@@ -107,28 +107,28 @@ func (v Pictures) allCharts(p *i18n.Printer) []chart {
 }
 
 // probeCharts returns the charts of probe results.
-func (v Pictures) probeCharts(p *i18n.Printer) []chart {
+func (v NodeCharts) probeCharts(p *i18n.Printer) []chart {
 	// A failed probe leaves a gap in the latency line. A probe without a speed test leaves
 	// no gap in the speed line.
 	list := []chart{v.bucketsWith(func(s *connexa.Bucket) bool { return s.Latency.Count > 0 || s.Bad > 0 }).latencyChart(p)}
-	if fast := v.bucketsWith(func(s *connexa.Bucket) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Spans) > 0 {
+	if fast := v.bucketsWith(func(s *connexa.Bucket) bool { return s.Down.Count+s.Up.Count > 0 }); len(fast.Buckets) > 0 {
 		list = append(list, fast.speedChart(p))
 	}
 	return list
 }
 
 // bucketsWith returns v with only those buckets for which about returns true.
-func (v Pictures) bucketsWith(about func(*connexa.Bucket) bool) Pictures {
-	v.Spans = slices.DeleteFunc(slices.Clone(v.Spans), func(s connexa.Bucket) bool { return !about(&s) })
+func (v NodeCharts) bucketsWith(about func(*connexa.Bucket) bool) NodeCharts {
+	v.Buckets = slices.DeleteFunc(slices.Clone(v.Buckets), func(s connexa.Bucket) bool { return !about(&s) })
 	return v
 }
 
-func (v Pictures) chartFrame(id, title string, p *i18n.Printer) chart {
+func (v NodeCharts) chartFrame(id, title string, p *i18n.Printer) chart {
 	c := chart{
 		ID: id, Title: title, Sync: true, From: v.From.Unix(), To: v.To.Unix(), Step: int64(v.Tier.Length() / time.Second),
-		At: make([]int64, len(v.Spans)), Words: chartWords{One: p.T("chart.failed"), Some: p.T("chart.failed.some", "{0}", "{1}")},
+		At: make([]int64, len(v.Buckets)), Words: chartWords{One: p.T("chart.failed"), Some: p.T("chart.failed.some", "{0}", "{1}")},
 	}
-	for i, s := range v.Spans {
+	for i, s := range v.Buckets {
 		c.At[i] = s.At.Unix()
 	}
 	return c
@@ -136,12 +136,12 @@ func (v Pictures) chartFrame(id, title string, p *i18n.Printer) chart {
 
 // lineOf returns the line of one figure. If a point covers several measurements, it
 // has a band from their minimum to their maximum.
-func (v Pictures) lineOf(name string, unit float64, of func(*connexa.Bucket) connexa.Sum) (chartLine, connexa.Sum) {
-	l := chartLine{Name: name, Values: make(figures, len(v.Spans)), Low: make(figures, len(v.Spans)), High: make(figures, len(v.Spans))}
+func (v NodeCharts) lineOf(name string, unit float64, of func(*connexa.Bucket) connexa.Sum) (chartLine, connexa.Sum) {
+	l := chartLine{Name: name, Values: make(figures, len(v.Buckets)), Low: make(figures, len(v.Buckets)), High: make(figures, len(v.Buckets))}
 	var all connexa.Sum
 	band := false
-	for i := range v.Spans {
-		s := of(&v.Spans[i])
+	for i := range v.Buckets {
+		s := of(&v.Buckets[i])
 		all.Join(s)
 		if s.Count == 0 {
 			l.Values[i], l.Low[i], l.High[i] = math.NaN(), math.NaN(), math.NaN()
@@ -156,15 +156,15 @@ func (v Pictures) lineOf(name string, unit float64, of func(*connexa.Bucket) con
 	return l, all
 }
 
-func (v Pictures) latencyChart(p *i18n.Printer) chart {
+func (v NodeCharts) latencyChart(p *i18n.Printer) chart {
 	c := v.chartFrame("chart-latency", p.T("chart.latency"), p)
 	c.Unit = p.T("unit.ms", "{0}")
 	line, all := v.lineOf(c.Title, 1000, func(s *connexa.Bucket) connexa.Sum { return s.Latency })
 	c.Lines = []chartLine{line}
-	c.Failed, c.Done = make([]int, len(v.Spans)), make([]int, len(v.Spans))
+	c.Failed, c.Done = make([]int, len(v.Buckets)), make([]int, len(v.Buckets))
 	failed, done := 0, 0
-	for i := range v.Spans {
-		s := &v.Spans[i]
+	for i := range v.Buckets {
+		s := &v.Buckets[i]
 		c.Failed[i], c.Done[i] = s.Bad, s.Done()
 		failed, done = failed+s.Bad, done+s.Done()
 	}
@@ -182,7 +182,7 @@ func (v Pictures) latencyChart(p *i18n.Printer) chart {
 	return c
 }
 
-func (v Pictures) speedChart(p *i18n.Printer) chart {
+func (v NodeCharts) speedChart(p *i18n.Printer) chart {
 	c := v.chartFrame("chart-speed", p.T("chart.speed"), p)
 	c.Unit, c.Digits = p.T("unit.mbit", "{0}"), 1
 	down, all := v.lineOf(p.T("chart.down"), 1e6, func(s *connexa.Bucket) connexa.Sum { return s.Down })
@@ -205,7 +205,7 @@ func (v Pictures) speedChart(p *i18n.Printer) chart {
 
 // trafficChart shows the traffic of the node's service as a rate: the bytes of each
 // point divided by its length.
-func (v Pictures) trafficChart(p *i18n.Printer) chart {
+func (v NodeCharts) trafficChart(p *i18n.Printer) chart {
 	c := chart{
 		ID: "chart-traffic", Title: p.T("chart.traffic"), Unit: p.T("unit.mbit", "{0}"), Digits: 1, Sync: true,
 		From: v.From.Unix(), To: v.To.Unix(), Step: int64(v.TrafficEvery / time.Second), At: make([]int64, len(v.Traffic)),

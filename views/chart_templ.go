@@ -10,8 +10,8 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "github.com/connexa-panel/connexa/internal/i18n"
 
-// PicturesBox shows latency and speed over a period, with a choice of periods.
-func PicturesBox(v Pictures) templ.Component {
+// NodeChartsBox shows latency and speed over a period, with a choice of periods.
+func NodeChartsBox(v NodeCharts) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -33,7 +33,7 @@ func PicturesBox(v Pictures) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		p := i18n.From(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section class=\"box pictures\" id=\"pictures\" aria-labelledby=\"pictures-title\"><header><h2 id=\"pictures-title\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section class=\"box charts\" id=\"charts\" aria-labelledby=\"charts-title\"><header><h2 id=\"charts-title\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -58,12 +58,12 @@ func (a TraceArgs) stepBars() []string {
 }
 
 func (a TraceArgs) ariaLabel(p *i18n.Printer) string {
-	label := p.T("ladder.reached", a.Reached.Index(), len(connexa.Steps()))
+	label := p.T("trace.reached", a.Reached.Index(), len(connexa.Steps()))
 	if a.ByService {
-		label = p.T("ladder.service")
+		label = p.T("trace.service")
 	}
 	if a.Cause != "" {
-		label += ", " + p.T("ladder.stopped", p.T("step."+string(a.Cause.Step())))
+		label += ", " + p.T("trace.stopped", p.T("step."+string(a.Cause.Step())))
 	}
 	return label
 }
@@ -119,7 +119,7 @@ func statusShares(t connexa.Tally) []share {
 	for _, s := range []struct {
 		class string
 		n     int
-	}{{"good", t.Good}, {"warn", t.Slow}, {"bad", t.Bad}, {"void", t.Inconclusive}} {
+	}{{"good", t.Good}, {"warn", t.Slow}, {"bad", t.Bad}, {"inconclusive", t.Inconclusive}} {
 		to := min(from+s.n, t.Total)
 		if x, end := from*1000/t.Total, to*1000/t.Total; end > x {
 			out = append(out, share{s.class, strconv.Itoa(x), strconv.Itoa(end - x)})

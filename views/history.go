@@ -15,9 +15,9 @@ type HistoryPage struct {
 	CSV     string // URL of the export
 }
 
-// beatClass returns the CSS class of a probe in the bar chart of recent probes. Bars
+// probeBarClass returns the CSS class of a probe in the bar chart of recent probes. Bars
 // of failed probes are lower, because colour alone is not accessible.
-func beatClass(m connexa.Result) string {
+func probeBarClass(m connexa.Result) string {
 	switch m {
 	case connexa.ResultGood:
 		return ""
@@ -26,18 +26,18 @@ func beatClass(m connexa.Result) string {
 	case connexa.ResultBad:
 		return "bad"
 	default:
-		return "void"
+		return "inconclusive"
 	}
 }
 
-// beatWords describes a probe in the bar chart.
-func beatWords(p *i18n.Printer, e connexa.Entry) string {
+// probeBarText describes a probe in the bar chart.
+func probeBarText(p *i18n.Printer, e connexa.Entry) string {
 	return p.When(e.At) + " · " + p.T("history.probe", p.T("kind."+string(e.Kind)), probeWords(p, e))
 }
 
-func (n Node) beatsLabel(p *i18n.Printer) string {
+func (n Node) recentLabel(p *i18n.Printer) string {
 	var t connexa.Tally
-	for _, e := range n.Beats {
+	for _, e := range n.Recent {
 		switch e.Result {
 		case connexa.ResultGood:
 			t.Good++
@@ -53,7 +53,7 @@ func (n Node) beatsLabel(p *i18n.Printer) string {
 	for _, s := range []struct {
 		n    int
 		text string
-	}{{t.Good, p.T("run.good", t.Good)}, {t.Slow, p.T("run.slow", t.Slow)}, {t.Bad, p.T("run.bad", t.Bad)}, {t.Inconclusive, p.T("run.void", t.Inconclusive)}} {
+	}{{t.Good, p.T("run.good", t.Good)}, {t.Slow, p.T("run.slow", t.Slow)}, {t.Bad, p.T("run.bad", t.Bad)}, {t.Inconclusive, p.T("run.inconclusive", t.Inconclusive)}} {
 		if s.n > 0 {
 			parts = append(parts, s.text)
 		}
@@ -69,11 +69,11 @@ func historyResult(p *i18n.Printer, e connexa.Entry) string {
 	case e.Result == connexa.ResultGood && e.Cause == "":
 		return p.T("history.good")
 	case e.Result.Inconclusive():
-		return asPhrase(p.T("mark." + string(e.Result)))
+		return asPhrase(p.T("result." + string(e.Result)))
 	case e.Cause != "":
 		return CauseText(p, e.Cause)
 	default:
-		return p.T("mark." + string(e.Result))
+		return p.T("result." + string(e.Result))
 	}
 }
 

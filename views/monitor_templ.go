@@ -481,7 +481,7 @@ func nextProbeBox(v NextProbe) templ.Component {
 }
 
 // flapMark marks a node that is flapping.
-func flapMark() templ.Component {
+func flappingIcon() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

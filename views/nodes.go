@@ -249,7 +249,7 @@ func basisTitle(p *i18n.Printer, n *connexa.Node) string {
 	}
 	title := p.T("node.basis", lowerFirst(p.T("kind."+string(n.Basis.Kind)))) + " · " + p.Exact(n.Basis.At)
 	if n.Basis.ByService() {
-		title += " · " + p.T("ladder.service")
+		title += " · " + p.T("trace.service")
 	}
 	return title
 }

@@ -99,14 +99,14 @@ func (f NodeFilters) statusOptions() []connexa.Status {
 	})
 }
 
-// drop is one active filter with the URL of the list without it.
-type drop struct {
+// filterChip is one active filter with the URL of the list without it.
+type filterChip struct {
 	label string
 	url   string
 }
 
 // activeFilters returns the active filters that can be removed one by one.
-func (l NodeList) activeFilters(p *i18n.Printer) []drop {
+func (l NodeList) activeFilters(p *i18n.Printer) []filterChip {
 	v := l.Query.Filter.Values()
 	texts := map[string]string{"q": "nodes.filter.text", "cause": "nodes.filter.why", "tag": "nodes.filter.tag", "step": "nodes.filter.step"}
 	names := []string{"q", "step", "cause"}
@@ -114,7 +114,7 @@ func (l NodeList) activeFilters(p *i18n.Printer) []drop {
 		texts[c.Name] = "nodes.filter." + c.Name
 		names = append(names, c.Name)
 	}
-	var list []drop
+	var list []filterChip
 	for _, name := range append(names, "tag") {
 		for _, value := range v[name] {
 			rest := url.Values{}
@@ -129,7 +129,7 @@ func (l NodeList) activeFilters(p *i18n.Printer) []drop {
 			if err != nil { // not expected: it is part of a valid filter
 				continue
 			}
-			list = append(list, drop{p.T("nodes.filter.is", p.T(texts[name]), filterWord(p, name, value)), NodesURL(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})})
+			list = append(list, filterChip{p.T("nodes.filter.is", p.T(texts[name]), filterWord(p, name, value)), NodesURL(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})})
 		}
 	}
 	return list

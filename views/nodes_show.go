@@ -132,7 +132,7 @@ func historyLine(p *i18n.Printer, e connexa.Entry) string {
 func probeWords(p *i18n.Printer, e connexa.Entry) string {
 	switch {
 	case e.Result.Inconclusive():
-		return lowerFirst(p.T("mark." + string(e.Result)))
+		return lowerFirst(p.T("result." + string(e.Result)))
 	case e.DownBits > 0:
 		return p.T("history.speed", p.Speed(e.DownBits), speedOrNone(p, e.UpBits))
 	case e.Cause != "":
@@ -140,7 +140,7 @@ func probeWords(p *i18n.Printer, e connexa.Entry) string {
 	case e.Latency > 0:
 		return p.Duration(e.Latency)
 	default:
-		return lowerFirst(p.T("mark." + string(e.Result)))
+		return lowerFirst(p.T("result." + string(e.Result)))
 	}
 }
 

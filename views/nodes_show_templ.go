@@ -23,8 +23,8 @@ type Node struct {
 	Basis   *connexa.Entry    // the basis of the status, or nil if the node was never tested
 	Later   *connexa.Entry    // the last probe, if it is not the basis
 	History HistoryPage
-	Beats   []connexa.Entry // its recent probes, oldest first; at most 50
-	Past    Pictures
+	Recent  []connexa.Entry // its recent probes, oldest first; at most 50
+	Charts  NodeCharts
 	Stream  string // URL of the event stream for the shown period
 	Kinds   []connexa.RunKind
 	Reveal  string // URL that shows the password; empty if not offered
@@ -242,13 +242,13 @@ func NodePanel(n Node) templ.Component {
 			}
 		}
 		if n.Flapping {
-			templ_7745c5c3_Err = flapMark().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = flappingIcon().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
 		if n.Plain {
-			templ_7745c5c3_Err = plainMark().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = unencryptedIcon().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -544,7 +544,7 @@ func NodePanel(n Node) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = beatsBox(n).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = recentProbesBox(n).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -552,7 +552,7 @@ func NodePanel(n Node) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = PicturesBox(n.Past).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = NodeChartsBox(n.Charts).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -954,9 +954,9 @@ func verdict(n Node, e *connexa.Entry) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var36 string
-			templ_7745c5c3_Var36, templ_7745c5c3_Err = templ.JoinStringErrs(endSentence(p.T("mark." + string(e.Result))))
+			templ_7745c5c3_Var36, templ_7745c5c3_Err = templ.JoinStringErrs(endSentence(p.T("result." + string(e.Result))))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/nodes_show.templ`, Line: 234, Col: 59}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/nodes_show.templ`, Line: 234, Col: 61}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var36))
 			if templ_7745c5c3_Err != nil {
@@ -967,9 +967,9 @@ func verdict(n Node, e *connexa.Entry) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var37 string
-			templ_7745c5c3_Var37, templ_7745c5c3_Err = templ.JoinStringErrs(p.T("mark." + string(e.Result) + ".more"))
+			templ_7745c5c3_Var37, templ_7745c5c3_Err = templ.JoinStringErrs(p.T("result." + string(e.Result) + ".more"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/nodes_show.templ`, Line: 234, Col: 109}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/nodes_show.templ`, Line: 234, Col: 113}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var37))
 			if templ_7745c5c3_Err != nil {
@@ -1112,9 +1112,9 @@ func verdict(n Node, e *connexa.Entry) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var46 string
-			templ_7745c5c3_Var46, templ_7745c5c3_Err = templ.JoinStringErrs(endSentence(p.T("mark.slow")))
+			templ_7745c5c3_Var46, templ_7745c5c3_Err = templ.JoinStringErrs(endSentence(p.T("result.slow")))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/nodes_show.templ`, Line: 252, Col: 44}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/nodes_show.templ`, Line: 252, Col: 46}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var46))
 			if templ_7745c5c3_Err != nil {
@@ -1127,7 +1127,7 @@ func verdict(n Node, e *connexa.Entry) templ.Component {
 			var templ_7745c5c3_Var47 string
 			templ_7745c5c3_Var47, templ_7745c5c3_Err = templ.JoinStringErrs(probeFigures(p, e))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/nodes_show.templ`, Line: 252, Col: 71}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/nodes_show.templ`, Line: 252, Col: 73}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var47))
 			if templ_7745c5c3_Err != nil {

@@ -2089,13 +2089,13 @@ func Row(r NodeRow, speed bool) templ.Component {
 			}
 		}
 		if n.Flapping {
-			templ_7745c5c3_Err = flapMark().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = flappingIcon().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
 		if n.Plain {
-			templ_7745c5c3_Err = plainMark().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = unencryptedIcon().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -2293,7 +2293,7 @@ func Row(r NodeRow, speed bool) templ.Component {
 }
 
 // plainMark marks a node whose last session was not encrypted.
-func plainMark() templ.Component {
+func unencryptedIcon() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

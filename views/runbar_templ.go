@@ -447,7 +447,7 @@ func outcomes(t connexa.Tally) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = outcome("", p.T("run.void", t.Inconclusive), t.Inconclusive).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = outcome("", p.T("run.inconclusive", t.Inconclusive), t.Inconclusive).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -67,14 +67,14 @@ func (g RunGroup) groupTitle(p *i18n.Printer) string {
 	if g.Cause != "" && !g.Result.Inconclusive() {
 		return endSentence(CauseText(p, g.Cause))
 	}
-	return endSentence(p.T("mark." + string(g.Result)))
+	return endSentence(p.T("result." + string(g.Result)))
 }
 
 // moreCount explains the title and, for a failure, says what to try.
 func (g RunGroup) moreCount(p *i18n.Printer) string {
 	switch {
 	case g.Result.Inconclusive():
-		return p.T("mark." + string(g.Result) + ".more")
+		return p.T("result." + string(g.Result) + ".more")
 	case g.ByService() && g.Cause == "":
 		return p.T("run.reached.service")
 	case g.Cause != "":

@@ -107,13 +107,13 @@ func nodeSamples(at func(nav Nav, title string, runs ...RunBar) Page) map[string
 	through := loggedIn
 	answer := *loggedIn.Basis
 	answer.Reached, answer.Latency, answer.Detail.PeerText, answer.Detail.Attempts = connexa.NoStep, 0, "", nil
-	answer.Detail.Text, answer.Trace = connexa.T("probe.through.login"), []connexa.StepResult{{Step: connexa.LCP, OK: true, At: 31 * time.Millisecond, Note: connexa.T("rung.through.lcp", 31*time.Millisecond)}}
+	answer.Detail.Text, answer.Trace = connexa.T("probe.through.login"), []connexa.StepResult{{Step: connexa.LCP, OK: true, At: 31 * time.Millisecond, Note: connexa.T("step.note.through.lcp", 31*time.Millisecond)}}
 	through.Basis = &answer
 	bare := *loggedIn.Basis
 	bare.Detail.Session = connexa.SessionFacts{Auth: "PAP", Encryption: "none", MTU: 1400, LocalIP: "10.8.0.14"}
 	open.Status, open.Basis = connexa.LoginOK, &bare
-	fresh.Basis, fresh.History, fresh.Beats, fresh.Status, fresh.Peer = nil, HistoryPage{}, nil, connexa.NotTested, connexa.Peer{}
-	fresh.Past.Spans = nil
+	fresh.Basis, fresh.History, fresh.Recent, fresh.Status, fresh.Peer = nil, HistoryPage{}, nil, connexa.NotTested, connexa.Peer{}
+	fresh.Charts.Buckets = nil
 	pinged, suspect := sampleNode(), sampleNode()
 	pinged.Later = good.Basis
 	suspect.Status, suspect.Failures, suspect.Later = connexa.LoginOK, connexa.FailureStreaks{NoTunnel: 1}, suspect.Basis
@@ -247,14 +247,14 @@ func sampleNode() Node {
 	}
 	for i := range 44 {
 		result := map[bool]connexa.Result{true: connexa.ResultGood, false: []connexa.Result{connexa.ResultBad, connexa.ResultSlow, connexa.ResultCancelled}[i%3]}[i%7 != 0]
-		n.Beats = append(n.Beats, connexa.Entry{What: connexa.EntryProbe, Result: result, Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(time.Duration(i-44) * time.Hour), Latency: 97 * time.Millisecond}})
+		n.Recent = append(n.Recent, connexa.Entry{What: connexa.EntryProbe, Result: result, Outcome: connexa.Outcome{Kind: connexa.Ping, At: now.Add(time.Duration(i-44) * time.Hour), Latency: 97 * time.Millisecond}})
 	}
-	n.Past = Pictures{Period: connexa.LastWeek, From: now.AddDate(0, 0, -7), To: now}
+	n.Charts = NodeCharts{Period: connexa.LastWeek, From: now.AddDate(0, 0, -7), To: now}
 	for _, period := range connexa.Periods() {
-		n.Past.Periods = append(n.Past.Periods, PeriodLink{period, "/nodes/8?period=" + string(period)})
+		n.Charts.Periods = append(n.Charts.Periods, PeriodLink{period, "/nodes/8?period=" + string(period)})
 	}
 	for i := range 7 * 24 {
-		s := connexa.Bucket{At: n.Past.From.Add(time.Duration(i) * time.Hour), Attempts: 3}
+		s := connexa.Bucket{At: n.Charts.From.Add(time.Duration(i) * time.Hour), Attempts: 3}
 		if i%29 == 28 {
 			s.Count(connexa.ResultBad)
 		} else {
@@ -265,7 +265,7 @@ func sampleNode() Node {
 			s.Down.Add(int64(50+i%7) * 1e6)
 			s.Up.Add(int64(9+i%3) * 1e6)
 		}
-		n.Past.Spans = append(n.Past.Spans, s)
+		n.Charts.Buckets = append(n.Charts.Buckets, s)
 	}
 	return n
 }

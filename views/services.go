@@ -91,17 +91,17 @@ func (v Services) tagMenu(p *i18n.Printer) facetMenu {
 
 // activeFilters returns the parts of the filter, each with the URL of the list without
 // it.
-func (v Services) activeFilters(p *i18n.Printer) []drop {
-	var list []drop
+func (v Services) activeFilters(p *i18n.Printer) []filterChip {
+	var list []filterChip
 	if v.Filter.Text != "" {
 		without := v.Filter
 		without.Text = ""
-		list = append(list, drop{p.T("nodes.filter.is", p.T("nodes.filter.text"), v.Filter.Text), ServicesURL(without, 0)})
+		list = append(list, filterChip{p.T("nodes.filter.is", p.T("nodes.filter.text"), v.Filter.Text), ServicesURL(without, 0)})
 	}
 	for _, t := range v.Filter.Tags {
 		without := v.Filter
 		without.Tags = slices.DeleteFunc(slices.Clone(v.Filter.Tags), func(other string) bool { return other == t })
-		list = append(list, drop{p.T("nodes.filter.is", p.T("nodes.filter.tag"), t), ServicesURL(without, 0)})
+		list = append(list, filterChip{p.T("nodes.filter.is", p.T("nodes.filter.tag"), t), ServicesURL(without, 0)})
 	}
 	return list
 }

@@ -13,18 +13,18 @@ import (
 // shows only tested steps as reached, on the node page, on the run page and in the
 // node list.
 func TestProbeByServiceShowsTestedSteps(t *testing.T) {
-	probe := func(kind connexa.Kind, cause connexa.Cause, text string, rungs ...connexa.StepResult) connexa.Entry {
-		mark := connexa.ResultGood
+	probe := func(kind connexa.Kind, cause connexa.Cause, text string, trace ...connexa.StepResult) connexa.Entry {
+		result := connexa.ResultGood
 		if cause != "" {
-			mark = connexa.ResultBad
+			result = connexa.ResultBad
 		}
 		return connexa.Entry{
-			What: connexa.EntryProbe, Result: mark, Trace: rungs, Detail: connexa.Detail{Text: connexa.T(text)},
+			What: connexa.EntryProbe, Result: result, Trace: trace, Detail: connexa.Detail{Text: connexa.T(text)},
 			Outcome: connexa.Outcome{Kind: kind, At: now, Reached: connexa.NoStep, Cause: cause},
 		}
 	}
-	control := connexa.StepResult{Step: connexa.Control, OK: true, Note: connexa.T("rung.through.control", 12*time.Millisecond)}
-	lcp := connexa.StepResult{Step: connexa.LCP, OK: true, Note: connexa.T("rung.through.lcp", 12*time.Millisecond)}
+	control := connexa.StepResult{Step: connexa.Control, OK: true, Note: connexa.T("step.note.through.control", 12*time.Millisecond)}
+	lcp := connexa.StepResult{Step: connexa.LCP, OK: true, Note: connexa.T("step.note.through.lcp", 12*time.Millisecond)}
 	older := probe(connexa.Ping, "", "probe.through")
 	older.Reached = connexa.IP
 	for _, tt := range []struct {
@@ -69,11 +69,11 @@ func checkServiceProbe(t *testing.T, p *i18n.Printer, e connexa.Entry, want stri
 	}
 	b := connexa.Basis{Kind: e.Kind, At: now, Reached: e.Reached, Cause: e.Cause}
 	a := TraceArgs{Reached: b.Reached, Cause: b.Cause, ByService: b.ByService()}
-	if strings.Contains(strings.Join(a.stepBars(), " "), "ok") || !strings.Contains(a.ariaLabel(p), p.T("ladder.service")) {
-		t.Errorf("%s: row: got %v, %q; want no step ok and %q", p.Lang(), a.stepBars(), a.ariaLabel(p), p.T("ladder.service"))
+	if strings.Contains(strings.Join(a.stepBars(), " "), "ok") || !strings.Contains(a.ariaLabel(p), p.T("trace.service")) {
+		t.Errorf("%s: row: got %v, %q; want no step ok and %q", p.Lang(), a.stepBars(), a.ariaLabel(p), p.T("trace.service"))
 	}
-	if title := basisTitle(p, &connexa.Node{Basis: b}); !strings.Contains(title, p.T("ladder.service")) {
-		t.Errorf("%s: row: got title %q, want %q in it", p.Lang(), title, p.T("ladder.service"))
+	if title := basisTitle(p, &connexa.Node{Basis: b}); !strings.Contains(title, p.T("trace.service")) {
+		t.Errorf("%s: row: got title %q, want %q in it", p.Lang(), title, p.T("trace.service"))
 	}
 	g := RunGroup{RunGroup: connexa.RunGroup{Result: e.Result, Reached: e.Reached, Cause: e.Cause}}
 	if more := g.moreCount(p); !g.ByService() || e.Cause == "" && more != p.T("run.reached.service") {

@@ -44,9 +44,9 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	narrowed.Filter, narrowed.Tags = connexa.ServiceFilter{Text: "rack", Tags: []string{"eu"}}, []connexa.Facet{{Value: "eu", Count: 12}, {Value: "fast", Count: 3}}
 	served, off := sampleNode(), sampleNode()
 	served.Serves, served.Service, served.Rate = true, &v.Rows[0].ServiceRow, v.Rows[0].Rate
-	served.Past.TrafficEvery = time.Hour
+	served.Charts.TrafficEvery = time.Hour
 	for i := range 7 * 24 {
-		served.Past.Traffic = append(served.Past.Traffic, connexa.TrafficPoint{At: served.Past.From.Add(time.Duration(i) * time.Hour), Down: uint64(1+i*i*7%31) * 90e6, Up: uint64(i%5) * 40e6})
+		served.Charts.Traffic = append(served.Charts.Traffic, connexa.TrafficPoint{At: served.Charts.From.Add(time.Duration(i) * time.Hour), Down: uint64(1+i*i*7%31) * 90e6, Up: uint64(i%5) * 40e6})
 	}
 	off.Serves = true
 	vpnNode := vpnSamples(pg, &v, served)

@@ -58,7 +58,7 @@ func TestServiceLinesQuoteWhatTheyMust(t *testing.T) {
 func TestTrafficChart(t *testing.T) {
 	p := i18n.New("en", time.UTC)
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	v := Pictures{From: noon, To: noon.Add(3 * time.Hour), TrafficEvery: time.Hour, Traffic: []connexa.TrafficPoint{
+	v := NodeCharts{From: noon, To: noon.Add(3 * time.Hour), TrafficEvery: time.Hour, Traffic: []connexa.TrafficPoint{
 		{At: noon, Down: 900e6, Up: 45e6}, {At: noon.Add(time.Hour)}, {At: noon.Add(2 * time.Hour), Down: 450e6},
 	}}
 	list := v.allCharts(p)

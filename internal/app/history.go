@@ -24,20 +24,20 @@ type historyStore interface {
 	Uplink(ctx context.Context) (connexa.Uplink, error)
 }
 
-// NodeStory is a node with its history.
-type NodeStory struct {
+// NodeWithHistory is a node with its history.
+type NodeWithHistory struct {
 	Node    connexa.Node
 	Basis   connexa.Entry   // the probe that the status rests on; zero if there is none since the last reset
 	Last    connexa.Entry   // the last probe, which may be Basis; zero if there is none since the last reset
 	History []connexa.Entry // one page, the newest first
 	Older   int64           // the next page ends before this row; zero if there is none
 	Newer   int64           // the previous page begins after this row; zero if there is none
-	Beats   []connexa.Entry // the last probes, the oldest first
+	Recent  []connexa.Entry // the last probes, the oldest first
 }
 
 const (
-	storyRows = 20 // rows of history on a node page
-	beatRows  = 50
+	historyRows = 20 // on a node page
+	recentRows  = 50
 )
 
 // History reads the history of the nodes and the figures of the dashboard.
@@ -52,28 +52,28 @@ func NewHistory(env Env, store historyStore, settings *Settings) *History {
 	return &History{env: env, store: store, settings: settings}
 }
 
-// NodeStory returns a node with the probe that its status rests on, its last probe and
+// NodeWithHistory returns a node with the probe that its status rests on, its last probe and
 // a page of its history: the page before the row before, the page after the row after,
 // or, if both are zero, the first page.
-func (a *History) NodeStory(ctx context.Context, id, before, after int64) (NodeStory, error) {
+func (a *History) NodeWithHistory(ctx context.Context, id, before, after int64) (NodeWithHistory, error) {
 	n, err := a.store.Node(ctx, id)
 	if err != nil {
-		return NodeStory{}, err
+		return NodeWithHistory{}, err
 	}
-	s := NodeStory{Node: n}
+	s := NodeWithHistory{Node: n}
 	if !n.Last.At.IsZero() { // otherwise the last probe was of another server or login
 		s.Last, err = a.store.LastProbe(ctx, id)
 		if err != nil && connexa.CodeOf(err) != connexa.NotFound {
-			return NodeStory{}, err
+			return NodeWithHistory{}, err
 		}
 		if s.Basis, err = a.basisOf(ctx, &n); err != nil {
-			return NodeStory{}, err
+			return NodeWithHistory{}, err
 		}
 	}
-	if s.Beats, err = a.store.NodeProbes(ctx, id, beatRows); err != nil {
-		return NodeStory{}, err
+	if s.Recent, err = a.store.NodeProbes(ctx, id, recentRows); err != nil {
+		return NodeWithHistory{}, err
 	}
-	slices.Reverse(s.Beats)
+	slices.Reverse(s.Recent)
 	return s, a.historyPage(ctx, &s, before, after)
 }
 
@@ -96,25 +96,25 @@ func (a *History) basisOf(ctx context.Context, n *connexa.Node) (connexa.Entry, 
 }
 
 // historyPage fills in a page of history and the positions of the adjacent pages.
-func (a *History) historyPage(ctx context.Context, s *NodeStory, before, after int64) (err error) {
+func (a *History) historyPage(ctx context.Context, s *NodeWithHistory, before, after int64) (err error) {
 	more := false
 	if after > 0 {
-		if s.History, err = a.store.NodeHistoryAfter(ctx, s.Node.ID, after, storyRows+1); err != nil {
+		if s.History, err = a.store.NodeHistoryAfter(ctx, s.Node.ID, after, historyRows+1); err != nil {
 			return err
 		}
-		if more = len(s.History) > storyRows; more {
+		if more = len(s.History) > historyRows; more {
 			s.History = s.History[1:]
-			s.Newer, s.Older = s.History[0].ID, s.History[storyRows-1].ID
+			s.Newer, s.Older = s.History[0].ID, s.History[historyRows-1].ID
 			return nil
 		}
 		before = 0 // too few rows: show the first page
 	}
-	if s.History, err = a.store.NodeHistory(ctx, s.Node.ID, before, storyRows+1); err != nil {
+	if s.History, err = a.store.NodeHistory(ctx, s.Node.ID, before, historyRows+1); err != nil {
 		return err
 	}
-	if more = len(s.History) > storyRows; more {
-		s.History = s.History[:storyRows]
-		s.Older = s.History[storyRows-1].ID
+	if more = len(s.History) > historyRows; more {
+		s.History = s.History[:historyRows]
+		s.Older = s.History[historyRows-1].ID
 	}
 	if before > 0 && len(s.History) > 0 {
 		newer, err := a.store.NodeHistoryAfter(ctx, s.Node.ID, s.History[0].ID, 1)
@@ -128,33 +128,33 @@ func (a *History) historyPage(ctx context.Context, s *NodeStory, before, after i
 	return nil
 }
 
-// Picture is the result of a node's probes over a period, ready to be drawn.
-type Picture struct {
+// NodeBuckets holds a node's probes over a period, for charts.
+type NodeBuckets struct {
 	From, To time.Time
 	Tier     connexa.Tier
-	Spans    []connexa.Bucket // the oldest first
+	Buckets  []connexa.Bucket // the oldest first
 }
 
-// pictureSpans is the maximum number of spans that are distinguishable in a picture.
-const pictureSpans = 400
+// maxChartBuckets is the number of buckets that a chart can show side by side.
+const maxChartBuckets = 400
 
-// NodePicture returns the picture of a node's history.
-func (a *History) NodePicture(ctx context.Context, id int64, p connexa.Period) (Picture, error) {
+// NodeBuckets returns a node's probes over a period.
+func (a *History) NodeBuckets(ctx context.Context, id int64, p connexa.Period) (NodeBuckets, error) {
 	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
-		return Picture{}, err
+		return NodeBuckets{}, err
 	}
 	now := a.env.Now()
-	v := Picture{From: now.Add(-p.Length()), To: now, Tier: p.Tier(s.Retention())}
-	spans, err := a.store.NodeSpans(ctx, id, v.Tier, v.From)
+	v := NodeBuckets{From: now.Add(-p.Length()), To: now, Tier: p.Tier(s.Retention())}
+	buckets, err := a.store.NodeSpans(ctx, id, v.Tier, v.From)
 	if err != nil {
-		return Picture{}, err
+		return NodeBuckets{}, err
 	}
-	most := pictureSpans
+	maxBuckets := maxChartBuckets
 	if v.Tier != connexa.EveryProbe {
-		most = len(spans)
+		maxBuckets = len(buckets)
 	}
-	v.Spans = connexa.Thin(spans, v.From, v.To, most)
+	v.Buckets = connexa.Thin(buckets, v.From, v.To, maxBuckets)
 	return v, nil
 }
 
@@ -181,8 +181,8 @@ func (a *History) NodeSums(ctx context.Context, id int64, tier connexa.Tier) (co
 	if tier == connexa.EveryDay {
 		days = s.HistoryDayDays
 	}
-	spans, err := a.store.NodeSpans(ctx, id, tier, a.env.Now().Add(-time.Duration(days)*24*time.Hour))
-	return n, spans, err
+	buckets, err := a.store.NodeSpans(ctx, id, tier, a.env.Now().Add(-time.Duration(days)*24*time.Hour))
+	return n, buckets, err
 }
 
 // Sparks returns the last latencies of nodes.

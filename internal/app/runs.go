@@ -19,7 +19,7 @@ type runStore interface {
 	Runs(ctx context.Context, monitor bool, before int64, n int) ([]connexa.Run, error)
 	LiveRuns(ctx context.Context, endedSince time.Time) ([]connexa.Run, error)
 	RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGroup, error)
-	RunNodes(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) ([]int64, error)
+	RunNodes(ctx context.Context, id int64, results []connexa.Result, cause *connexa.Cause) ([]int64, error)
 	LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error)
 }
 
@@ -118,10 +118,10 @@ func (a *Runs) ReleaseHeld(ctx context.Context, id int64) (connexa.Run, error) {
 }
 
 // RetryRun starts a run of the same kind over the nodes of run id whose jobs ended with
-// one of marks, or with any bad result if marks is empty. A cause selects only jobs
+// one of results, or with any bad result if results is empty. A cause selects only jobs
 // with that cause. Optional.
-func (a *Runs) RetryRun(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, error) {
-	old, ids, err := a.retriedLabel(ctx, id, marks, cause)
+func (a *Runs) RetryRun(ctx context.Context, id int64, results []connexa.Result, cause *connexa.Cause) (connexa.Run, error) {
+	old, ids, err := a.retriedLabel(ctx, id, results, cause)
 	if err != nil {
 		return connexa.Run{}, err
 	}
@@ -130,20 +130,20 @@ func (a *Runs) RetryRun(ctx context.Context, id int64, marks []connexa.Result, c
 
 // Retried returns the kind and the number of nodes of the run that RetryRun would
 // start.
-func (a *Runs) Retried(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.RunKind, int, error) {
-	old, ids, err := a.retriedLabel(ctx, id, marks, cause)
+func (a *Runs) Retried(ctx context.Context, id int64, results []connexa.Result, cause *connexa.Cause) (connexa.RunKind, int, error) {
+	old, ids, err := a.retriedLabel(ctx, id, results, cause)
 	return old.Kind, len(ids), err
 }
 
-func (a *Runs) retriedLabel(ctx context.Context, id int64, marks []connexa.Result, cause *connexa.Cause) (connexa.Run, []int64, error) {
+func (a *Runs) retriedLabel(ctx context.Context, id int64, results []connexa.Result, cause *connexa.Cause) (connexa.Run, []int64, error) {
 	old, err := a.store.Run(ctx, id)
 	if err != nil {
 		return connexa.Run{}, nil, fmt.Errorf("run %d: %w", id, err)
 	}
-	if len(marks) == 0 {
-		marks = slices.DeleteFunc(connexa.Results(), func(m connexa.Result) bool { return m == connexa.ResultGood || m == connexa.ResultSlow })
+	if len(results) == 0 {
+		results = slices.DeleteFunc(connexa.Results(), func(r connexa.Result) bool { return r == connexa.ResultGood || r == connexa.ResultSlow })
 	}
-	ids, err := a.store.RunNodes(ctx, id, marks, cause)
+	ids, err := a.store.RunNodes(ctx, id, results, cause)
 	if err != nil {
 		return connexa.Run{}, nil, fmt.Errorf("nodes of run %d: %w", id, err)
 	}

@@ -152,11 +152,11 @@ func (l *tracePrinter) stepNote(r pptp.StepResult) string {
 	means := l.words.T("step." + string(r.Step) + ".means")
 	switch {
 	case r.Step == pptp.StepResolve && r.Note == "":
-		return l.words.T("rung.resolve.given")
+		return l.words.T("step.note.resolve.given")
 	case r.Note == "":
 		return means
 	case r.Step == pptp.StepEncryption && r.Note == "none":
-		return l.words.T("rung.encryption.none")
+		return l.words.T("step.note.encryption.none")
 	case r.Step == pptp.StepTCP:
 		return means + ", from " + r.Note
 	default:

@@ -150,7 +150,7 @@ func (v Verdict) After(f Fact) (Verdict, error) {
 	row, known := transitions[f]
 	s, held := statusClasses[v.Status]
 	if !known || !held {
-		return v, Errorf(Conflict, "error.law", string(v.Status), string(f))
+		return v, Errorf(Conflict, "error.transition", string(v.Status), string(f))
 	}
 	next := Verdict{Status: row[s]}
 	if next.Status == unchanged {

@@ -279,8 +279,8 @@ func openBare(tb testing.TB, from, to string) func(i int) error {
 			tb.Fatal(err)
 		}
 	}
-	detail := `{"attempts":[{"key":"attempt.good","args":[1,1234567,234567]}],"rungs":[{"step":"resolve","ok":true,"at":1234,"note":{"key":"rung.resolve.given"}},` +
-		`{"step":"tcp","ok":true,"at":123456,"note":{"key":"rung.tcp","args":[1723]}},{"step":"control","ok":true,"at":1234567,"note":{"key":"rung.control","args":["linux","local",1]}}]}`
+	detail := `{"attempts":[{"key":"attempt.good","args":[1,1234567,234567]}],"rungs":[{"step":"resolve","ok":true,"at":1234,"note":{"key":"step.note.resolve.given"}},` +
+		`{"step":"tcp","ok":true,"at":123456,"note":{"key":"step.note.tcp","args":[1723]}},{"step":"control","ok":true,"at":1234567,"note":{"key":"step.note.control","args":["linux","local",1]}}]}`
 
 	return func(i int) error {
 		now := time.Now().UnixMilli()

@@ -97,8 +97,8 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 
 // families are the prefixes of keys that the sources build at run time.
 var families = []string{
-	"clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.service.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "mark.",
-	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "rung.through.", "call.result.", "disconnect.result.", "stop.reason.", "q931.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
+	"clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.service.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "result.",
+	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "step.note.through.", "call.result.", "disconnect.result.", "stop.reason.", "q931.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 
 // columnKeys returns the keys that the sources build from the name of a column.
@@ -149,7 +149,7 @@ func composedKeys() (keys []string) {
 	}
 	return slices.Concat(keys,
 		joinKeys("status.", connexa.Statuses()),
-		joinKeys("mark.", connexa.Results()),
+		joinKeys("result.", connexa.Results()),
 		joinKeys("clients.state.", []string{"active", string(connexa.ClientDisabled), string(connexa.ClientExpired), string(connexa.ClientOverQuota)}),
 		joinKeys("clients.period.", []string{"once", string(connexa.QuotaDaily), string(connexa.QuotaWeekly), string(connexa.QuotaMonthly)}),
 		joinKeys("clients.", []string{"delete", "reset", "password"}),

@@ -8,6 +8,7 @@ var renamed = [][2]string{
 	{"audit.access.", "audit.clients."},
 	{"audit.access", "audit.client"},
 	{"access.", "clients."},
+	{"rung.", "step.note."},
 }
 
 // currentKey returns the current name of a stored key.

@@ -85,8 +85,7 @@ type Runner struct {
 }
 
 // finishedJob is a job that has ended, with its result. The worker sends it to the
-// writer, which sends it
-// to the loop.
+// writer, which sends it to the loop.
 type finishedJob struct {
 	triage.Result
 	queue  *queue

@@ -40,7 +40,7 @@ func New(version string, log *slog.Logger) *Metrics {
 		}),
 		jobsDone: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "connexa_jobs_done_total", Help: "Jobs that ended since the start, by kind and by how they ended.",
-		}, []string{"kind", "mark"}),
+		}, []string{"kind", "result"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "connexa_build_info", Help: "Always 1; the label is the version.", ConstLabels: prometheus.Labels{"version": version},

@@ -54,7 +54,7 @@ func TestScrape(t *testing.T) {
 		`connexa_build_info{version="1.2.3"} 1`,
 		`connexa_nodes{status="ping_ok"} 7`, `connexa_nodes{status="login_ok"} 2`, `connexa_nodes{status="not_tested"} 0`, `connexa_nodes_suspect 1`,
 		`connexa_jobs_live{kind="ping",state="queued"} 5`, `connexa_jobs_live{kind="ping",state="running"} 3`, `connexa_jobs_live{kind="login",state="running"} 0`,
-		`connexa_jobs_done_total{kind="ping",mark="good"} 2`, `connexa_jobs_done_total{kind="login",mark="internal_error"} 1`,
+		`connexa_jobs_done_total{kind="ping",result="good"} 2`, `connexa_jobs_done_total{kind="login",result="internal_error"} 1`,
 		`connexa_runs_live{state="running"} 2`, `connexa_runs_live{state="paused"} 0`,
 		`connexa_sessions{state="calling"} 1`, `connexa_sessions{state="up"} 2`,
 		`connexa_gre_received_packets_total{how="in_order"} 96`, `connexa_gre_received_packets_total{how="late"} 4`,

@@ -198,11 +198,11 @@ func peerNote(p connexa.Peer) connexa.Text {
 	firmware := strconv.Itoa(p.Firmware)
 	switch len(names) {
 	case 0:
-		return connexa.T("rung.control.firmware", firmware)
+		return connexa.T("step.note.control.firmware", firmware)
 	case 1:
-		return connexa.T("rung.control.nohost", names[0], firmware)
+		return connexa.T("step.note.control.nohost", names[0], firmware)
 	default:
-		return connexa.T("rung.control", names[0], names[1], firmware)
+		return connexa.T("step.note.control", names[0], names[1], firmware)
 	}
 }
 
@@ -210,25 +210,25 @@ func noteOf(r pptp.StepResult, server pptp.Server) connexa.Text {
 	switch r.Step {
 	case pptp.StepResolve:
 		if r.Note == "" {
-			return connexa.T("rung.resolve.given")
+			return connexa.T("step.note.resolve.given")
 		}
-		return connexa.T("rung.resolve", r.Note)
+		return connexa.T("step.note.resolve", r.Note)
 	case pptp.StepTCP:
 		return connexa.Text{}
 	case pptp.StepControl:
 		return peerNote(connexa.Peer{Vendor: server.Vendor, Host: server.Host, Firmware: int(server.Firmware)})
 	case pptp.StepCall:
-		return connexa.T("rung.call", strings.TrimPrefix(r.Note, "call id "))
+		return connexa.T("step.note.call", strings.TrimPrefix(r.Note, "call id "))
 	case pptp.StepGRE:
-		return connexa.T("rung.gre")
+		return connexa.T("step.note.gre")
 	case pptp.StepEncryption:
 		if r.Note == "none" {
-			return connexa.T("rung.encryption.none")
+			return connexa.T("step.note.encryption.none")
 		}
 	case pptp.StepIP:
-		return connexa.T("rung.ip", r.Note)
+		return connexa.T("step.note.ip", r.Note)
 	}
-	return connexa.T("rung.text", r.Note)
+	return connexa.T("step.note.text", r.Note)
 }
 
 // latenciesOf returns the durations of the TCP connect and of the start of the control

@@ -66,7 +66,7 @@ func TestLoginFindsExpectedCause(t *testing.T) {
 				t.Errorf("%s reached, cause %q, %s; want %+v\n%s", got.Outcome.Reached, got.Outcome.Cause, verdict.Status, want, got.Detail.Evidence)
 			}
 			if (got.Result == connexa.ResultGood) != (want.Cause == "") {
-				t.Errorf("mark %q", got.Result)
+				t.Errorf("result %q for the cause %q", got.Result, want.Cause)
 			}
 		})
 	}

@@ -171,7 +171,7 @@ func (p *Prober) attemptPing(ctx context.Context, base trace, to netip.AddrPort,
 		return a
 	}
 	a.tcp = time.Since(start)
-	a.trace.addReached(connexa.TCP, connexa.T("rung.tcp", strconv.Itoa(int(to.Port()))))
+	a.trace.addReached(connexa.TCP, connexa.T("step.note.tcp", strconv.Itoa(int(to.Port()))))
 	c := control.NewConn(nc, control.Config{})
 	defer c.Close()
 	asked := time.Now()
@@ -231,13 +231,13 @@ func (a *attempt) lineText(n int, named bool) connexa.Text {
 
 func resolvedNote(host string, at []netip.Addr) connexa.Text {
 	if host == at[0].String() {
-		return connexa.T("rung.resolve.given")
+		return connexa.T("step.note.resolve.given")
 	}
 	var list []string
 	for _, ip := range at {
 		list = append(list, ip.String())
 	}
-	return connexa.T("rung.resolve", strings.Join(list, ", "))
+	return connexa.T("step.note.resolve", strings.Join(list, ", "))
 }
 
 // finishPing returns the result of a ping that ended with err; nil means that the node

@@ -48,7 +48,7 @@ func (p *Prober) echoThrough(ctx context.Context, h ServiceSession, kind connexa
 	answered := func(e echoMethod, text connexa.Text, took time.Duration) connexa.Probed {
 		probed := serviceResult(h, out)
 		probed.Fact, probed.Result, probed.Detail.Text = fact, connexa.ResultOf(fact), text
-		probed.Trace = []connexa.StepResult{{Step: e.step, OK: true, At: time.Since(out.At), Note: connexa.T("rung.through."+string(e.step), took)}}
+		probed.Trace = []connexa.StepResult{{Step: e.step, OK: true, At: time.Since(out.At), Note: connexa.T("step.note.through."+string(e.step), took)}}
 		if e.step == connexa.Control {
 			probed.Outcome.Control = took
 		}

@@ -49,12 +49,12 @@ func TestProbesThroughService(t *testing.T) {
 	p := &Prober{SlowBelow: func() int64 { return 5e6 }}
 	silent := context.DeadlineExceeded
 	for _, tt := range []struct {
-		what string
-		ask  func() (connexa.Probed, error)
-		fact connexa.Fact
-		mark connexa.Result
-		text string
-		seen string // the completed steps of the trace
+		what   string
+		ask    func() (connexa.Probed, error)
+		fact   connexa.Fact
+		result connexa.Result
+		text   string
+		seen   string // the completed steps of the trace
 	}{
 		{"ping", func() (connexa.Probed, error) { return p.PingThrough(t.Context(), fakeService{}) }, connexa.Answered, connexa.ResultGood, "probe.through.ping", "control"},
 		{"login", func() (connexa.Probed, error) { return p.LoginThrough(t.Context(), fakeService{}) }, connexa.LoggedIn, connexa.ResultGood, "probe.through.login", "lcp"},
@@ -84,7 +84,7 @@ func TestProbesThroughService(t *testing.T) {
 		}, connexa.LoggedIn, connexa.ResultBad, "probe.through.speed", ""},
 	} {
 		got, err := tt.ask()
-		if err != nil || got.Fact != tt.fact || got.Result != tt.mark || got.Detail.Text.Key != tt.text {
+		if err != nil || got.Fact != tt.fact || got.Result != tt.result || got.Detail.Text.Key != tt.text {
 			t.Errorf("%s: %+v, %v", tt.what, got, err)
 		}
 		// The probe itself has reached no step; its trace has the step that answered.

@@ -64,7 +64,7 @@ func (p *Prober) applyMeasurement(probed *connexa.Probed, m connexa.Measurement,
 	o := &probed.Outcome
 	o.Reached, o.DownBits, o.UpBits = connexa.Internet, m.Down, m.Up
 	probed.Trace = append(probed.Trace, connexa.StepResult{
-		Step: connexa.Internet, OK: true, At: time.Since(o.At), Note: connexa.T("rung.internet", m.Endpoint),
+		Step: connexa.Internet, OK: true, At: time.Since(o.At), Note: connexa.T("step.note.internet", m.Endpoint),
 	})
 	probed.Detail.Speed = &m
 	if err != nil {

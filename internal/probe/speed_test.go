@@ -92,7 +92,7 @@ func TestSpeedResultFollowsMeasurement(t *testing.T) {
 				t.Errorf("%s: %s reached, cause %q, %s; want %+v\n%s", n.Behaviour, got.Outcome.Reached, got.Outcome.Cause, verdict.Status, want, got.Detail.Evidence)
 			}
 			if (got.Result == connexa.ResultGood) != (want.Status == "speed_ok") || got.Outcome.Kind != connexa.Speed || (got.Outcome.DownBits > 0) != (want.Status == "speed_ok") {
-				t.Errorf("%s: mark %q, %+v", n.Behaviour, got.Result, got.Outcome)
+				t.Errorf("%s: result %q, %+v", n.Behaviour, got.Result, got.Outcome)
 			}
 		})
 	}
@@ -130,11 +130,11 @@ func probeOne(t *testing.T, p *probe.Prober, measure func(context.Context) (conn
 func TestMeasurementDecidesFact(t *testing.T) {
 	slowBelow := func() int64 { return 1_000_000 }
 	for name, c := range map[string]struct {
-		m     connexa.Measurement
-		err   error
-		fact  connexa.Fact
-		mark  connexa.Result
-		cause connexa.Cause
+		m      connexa.Measurement
+		err    error
+		fact   connexa.Fact
+		result connexa.Result
+		cause  connexa.Cause
 	}{
 		"at the threshold":  {connexa.Measurement{Down: 1_000_000, Up: 5}, nil, connexa.Fast, connexa.ResultGood, ""},
 		"under it":          {connexa.Measurement{Down: 999_999, Up: 5}, nil, connexa.Slow, connexa.ResultSlow, ""},
@@ -147,8 +147,8 @@ func TestMeasurementDecidesFact(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := probe.Prober{SlowBelow: slowBelow}
 			got, err := probeOne(t, &p, func(context.Context) (connexa.Measurement, error) { return c.m, c.err })
-			if err != nil || got.Fact != c.fact || got.Result != c.mark || got.Outcome.Cause != c.cause || got.Outcome.DownBits != c.m.Down {
-				t.Errorf("%+v, %v", got, err)
+			if err != nil || got.Fact != c.fact || got.Result != c.result || got.Outcome.Cause != c.cause || got.Outcome.DownBits != c.m.Down {
+				t.Errorf("got %+v, %v; want fact %q, result %q, cause %q, %d bits/s", got, err, c.fact, c.result, c.cause, c.m.Down)
 			}
 		})
 	}

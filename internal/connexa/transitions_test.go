@@ -8,10 +8,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// lawAsWritten is the table of transitions as the documents print it: a row for each
+// writtenTransitions is the table of transitions as in the documents: a row for each
 // fact and a column for each group of statuses. "suspect" keeps the status; the word
 // after it is the status after the second failure in a row.
-const lawAsWritten = `
+const writtenTransitions = `
 	fact          | not_tested ping_failed ping_ok | tunnel_failed login_failed | login_ok speed_slow speed_ok
 	answered      | ping_ok                        | unchanged                  | unchanged
 	no_answer     | ping_failed                    | ping_failed                | suspect ping_failed
@@ -22,28 +22,28 @@ const lawAsWritten = `
 	fast          | speed_ok                       | speed_ok                   | speed_ok
 `
 
-// cell is an entry of lawAsWritten for a status and a fact: one word or two.
-type cell struct {
+// transition is an entry of writtenTransitions for a status and a fact: one word or two.
+type transition struct {
 	status Status
 	fact   Fact
 }
 
-func readLaw(t *testing.T) map[cell][]string {
+func readTransitions(t *testing.T) map[transition][]string {
 	t.Helper()
-	lines := strings.Split(strings.TrimSpace(lawAsWritten), "\n")
+	lines := strings.Split(strings.TrimSpace(writtenTransitions), "\n")
 	head := strings.Split(lines[0], "|")
-	written := map[cell][]string{}
+	written := map[transition][]string{}
 	for _, line := range lines[1:] {
 		columns := strings.Split(line, "|")
 		f := Fact(strings.TrimSpace(columns[0]))
 		for i, c := range columns[1:] {
 			for s := range strings.FieldsSeq(head[i+1]) {
-				written[cell{Status(s), f}] = strings.Fields(c)
+				written[transition{Status(s), f}] = strings.Fields(c)
 			}
 		}
 	}
 	if want := len(Statuses()) * len(Facts()); len(written) != want {
-		t.Fatalf("the law as written has %d cells, want %d", len(written), want)
+		t.Fatalf("the written table has %d cells, want %d", len(written), want)
 	}
 	return written
 }
@@ -51,14 +51,14 @@ func readLaw(t *testing.T) map[cell][]string {
 // failures are the facts that can end a status. A fact of sessions ends every failure
 // streak.
 var (
-	failures = []Fact{NoAnswer, NoTunnel, LoginRefused}
-	sessions = []Fact{LoggedIn, Slow, Fast}
-	proven   = []Status{LoginOK, SpeedSlow, SpeedOK}
+	failures          = []Fact{NoAnswer, NoTunnel, LoginRefused}
+	sessions          = []Fact{LoggedIn, Slow, Fast}
+	validatedStatuses = []Status{LoginOK, SpeedSlow, SpeedOK}
 )
 
-// openFailures reports whether a streak of failure f is open after the facts past. It
+// isStreakOpen reports whether a streak of failure f is open after the facts past. It
 // does not count: it searches backward for the last fact about f.
-func openFailures(past []Fact, f Fact) bool {
+func isStreakOpen(past []Fact, f Fact) bool {
 	for _, p := range slices.Backward(past) {
 		switch {
 		case p == f:
@@ -71,34 +71,34 @@ func openFailures(past []Fact, f Fact) bool {
 }
 
 // byHand returns the status after facts and the failure streaks that are then open,
-// directly from the written table. Only a session makes a status proven, and it ends
+// directly from the written table. Only a session makes a status validated, and it ends
 // every streak, so the search backward stops there.
-func byHand(written map[cell][]string, from Status, facts []Fact) (Status, []Fact) {
+func byHand(written map[transition][]string, from Status, facts []Fact) (Status, []Fact) {
 	s := from
 	for i, f := range facts {
 		if f == NoFact {
 			continue
 		}
-		switch words := written[cell{s, f}]; {
+		switch words := written[transition{s, f}]; {
 		case words[0] == "unchanged":
 		case words[0] != "suspect":
 			s = Status(words[0])
-		case openFailures(facts[:i], f):
+		case isStreakOpen(facts[:i], f):
 			s = Status(words[1])
 		}
 	}
-	var rows []Fact
-	if slices.Contains(proven, s) {
+	var streaks []Fact
+	if slices.Contains(validatedStatuses, s) {
 		for _, f := range failures {
-			if openFailures(facts, f) {
-				rows = append(rows, f)
+			if isStreakOpen(facts, f) {
+				streaks = append(streaks, f)
 			}
 		}
 	}
-	return s, rows
+	return s, streaks
 }
 
-func transitionRows(d FailureStreaks) (open []Fact) {
+func openStreaks(d FailureStreaks) (open []Fact) {
 	for i, n := range []int{d.NoAnswer, d.NoTunnel, d.LoginRefused} {
 		if n > 0 {
 			open = append(open, failures[i])
@@ -129,8 +129,8 @@ func afterFact(t *rapid.T, v Verdict, facts ...Fact) Verdict {
 	return v
 }
 
-func TestEachCellOfTheLaw(t *testing.T) {
-	for c, words := range readLaw(t) {
+func TestEachTransition(t *testing.T) {
+	for c, words := range readTransitions(t) {
 		v := Verdict{Status: c.status}
 		for i, word := range words {
 			want := Status(word)
@@ -146,39 +146,39 @@ func TestEachCellOfTheLaw(t *testing.T) {
 	}
 }
 
-func TestAnyOrderOfFactsKeepsTheLaw(t *testing.T) {
-	written := readLaw(t)
+func TestTransitionsHoldInAnyOrderOfFacts(t *testing.T) {
+	written := readTransitions(t)
 	rapid.Check(t, func(t *rapid.T) {
 		from, facts := anyStatus.Draw(t, "from"), anyFacts.Draw(t, "facts")
 		v := Verdict{Status: from}
 		for i := range facts {
 			v = afterFact(t, v, facts[i])
 			status, open := byHand(written, from, facts[:i+1])
-			if v.Status != status || !slices.Equal(transitionRows(v.Failures), open) || v.Failures.Suspect() != (len(open) > 0) {
-				t.Fatalf("%s after %q is %+v, want %s with open rows of %q", from, facts[:i+1], v, status, open)
+			if v.Status != status || !slices.Equal(openStreaks(v.Failures), open) || v.Failures.Suspect() != (len(open) > 0) {
+				t.Fatalf("%s after %q is %+v, want %s with open streaks of %q", from, facts[:i+1], v, status, open)
 			}
 		}
 	})
 }
 
-func TestOnlyTheSecondFailureOfAKindTakesWhatWasProven(t *testing.T) {
+func TestSecondFailureOfKindTakesValidatedStatus(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, f := applyFacts(t), anyFact.Draw(t, "fact")
 		if !v.Status.Validated() {
 			return
 		}
 		next := afterFact(t, v, f)
-		open := slices.Contains(transitionRows(v.Failures), f)
+		open := slices.Contains(openStreaks(v.Failures), f)
 		if next.Status.Validated() == open {
-			t.Errorf("%+v after %s is %+v", v, f, next)
+			t.Errorf("%+v after %s: got %+v, want a validated status unless the streak is open", v, f, next)
 		}
 		if !next.Status.Validated() && next.Failures.Suspect() {
-			t.Errorf("%+v after %s has lost its status and keeps its doubt: %+v", v, f, next)
+			t.Errorf("%+v after %s: got %+v, want no suspect without a validated status", v, f, next)
 		}
 	})
 }
 
-func TestAnAnswerTakesNothing(t *testing.T) {
+func TestAnswerTakesNoStatus(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := applyFacts(t)
 		want := Verdict{v.Status, v.Failures}
@@ -192,26 +192,26 @@ func TestAnAnswerTakesNothing(t *testing.T) {
 	})
 }
 
-func TestNothingLearntChangesNothing(t *testing.T) {
+func TestNoFactChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := applyFacts(t)
 		if got := afterFact(t, v, NoFact); got != v {
-			t.Errorf("%+v after no fact is %+v", v, got)
+			t.Errorf("%+v after no fact: got %+v, want no change", v, got)
 		}
 		for _, unknown := range []Fact{"rumour", "ANSWERED", " "} {
 			if got, err := v.After(unknown); CodeOf(err) != Conflict || got != v {
-				t.Errorf("%+v after %q is %+v, %v", v, unknown, got, err)
+				t.Errorf("%+v after %q: got %+v, %v; want no change and %s", v, unknown, got, err, Conflict)
 			}
 		}
 	})
 }
 
-// TestWhatIsARow inserts facts between two failures of a kind. Facts that say nothing
+// TestFailureStreaks inserts facts between two failures of a kind. Facts that say nothing
 // about it keep the streak. Facts that end the streak make the second failure a first
 // one.
-func TestWhatIsARow(t *testing.T) {
+func TestFailureStreaks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := Verdict{Status: rapid.SampledFrom(proven).Draw(t, "from")}
+		v := Verdict{Status: rapid.SampledFrom(validatedStatuses).Draw(t, "from")}
 		f := rapid.SampledFrom(failures).Draw(t, "failure")
 		ends, silent := slices.Clone(sessions), []Fact{NoFact}
 		if f == NoAnswer {
@@ -223,30 +223,30 @@ func TestWhatIsARow(t *testing.T) {
 		// There is one of each other failure, because a second one would change the status.
 		for _, other := range failures {
 			if other != f && rapid.Bool().Draw(t, string(other)) {
-				between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "place"), other)
+				between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "position"), other)
 			}
 		}
 		if got := afterFact(t, afterFact(t, afterFact(t, v, f), between...), f); got.Status.Validated() || got.Failures.Suspect() {
-			t.Errorf("%s after %s, %q, %s is %+v", v.Status, f, between, f, got)
+			t.Errorf("%s after %s, %q, %s: got %+v, want a lost status", v.Status, f, between, f, got)
 		}
 		end := rapid.SampledFrom(ends).Draw(t, "end")
-		between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "place of the end"), end)
-		if got := afterFact(t, afterFact(t, afterFact(t, v, f), between...), f); !got.Status.Validated() || !slices.Contains(transitionRows(got.Failures), f) {
-			t.Errorf("%s after %s, %q, %s is %+v", v.Status, f, between, f, got)
+		between = slices.Insert(between, rapid.IntRange(0, len(between)).Draw(t, "position of the end"), end)
+		if got := afterFact(t, afterFact(t, afterFact(t, v, f), between...), f); !got.Status.Validated() || !slices.Contains(openStreaks(got.Failures), f) {
+			t.Errorf("%s after %s, %q, %s: got %+v, want the status and an open streak", v.Status, f, between, f, got)
 		}
 	})
 }
 
-// TestSuspicionIsForTheProven checks that only validated statuses are suspect, and
+// TestOnlyValidatedNodesAreSuspect checks that only validated statuses are suspect, and
 // that no streak continues after its second failure.
-func TestSuspicionIsForTheProven(t *testing.T) {
+func TestOnlyValidatedNodesAreSuspect(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := applyFacts(t)
 		if v.Failures.Suspect() && !v.Status.Validated() {
-			t.Errorf("%+v is suspect", v)
+			t.Errorf("got the suspect %+v, want none that is not validated", v)
 		}
 		if d := v.Failures; max(d.NoAnswer, d.NoTunnel, d.LoginRefused) > 1 || min(d.NoAnswer, d.NoTunnel, d.LoginRefused) < 0 {
-			t.Errorf("%+v", d)
+			t.Errorf("got %+v, want streaks of 0 or 1", d)
 		}
 	})
 }
