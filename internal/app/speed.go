@@ -13,7 +13,10 @@ type speedStore interface {
 	SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error)
 	ChangeSpeedEndpoints(ctx context.Context, change func([]connexa.Endpoint) ([]connexa.Endpoint, error)) error
 	SpeedSpent(ctx context.Context) (connexa.SpeedSpent, error)
+	SpeedUsed(ctx context.Context, since time.Time) (bool, error)
+	SpendSpeed(ctx context.Context, bytes int64) error
 	Uplink(ctx context.Context) (connexa.Uplink, error)
+	SetUplink(ctx context.Context, u connexa.Uplink) error
 }
 
 const (
@@ -44,13 +47,21 @@ type Speed struct {
 	store    speedStore
 	settings *Settings
 	runner   waker
-	try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error)
+	meters   SpeedMeters
 	live     live
 }
 
-// NewSpeed returns the service. try measures an endpoint briefly, without a tunnel.
-func NewSpeed(env Env, store speedStore, settings *Settings, runner waker, try func(context.Context, connexa.Endpoint) (connexa.Measurement, error)) *Speed {
-	return &Speed{env: env, store: store, settings: settings, runner: runner, try: try}
+// SpeedMeters are the measurements from this host, without a tunnel.
+type SpeedMeters struct {
+	// Try measures an endpoint briefly.
+	Try func(context.Context, connexa.Endpoint) (connexa.Measurement, error)
+	// Uplink measures the uplink and returns why it could not. Nil: it is never measured.
+	Uplink func(context.Context, []connexa.Endpoint, connexa.SpeedSettings) (connexa.Measurement, connexa.Cause)
+}
+
+// NewSpeed returns the service.
+func NewSpeed(env Env, store speedStore, settings *Settings, runner waker, meters SpeedMeters) *Speed {
+	return &Speed{env: env, store: store, settings: settings, runner: runner, meters: meters}
 }
 
 // PlanSpeed returns the cost of speed tests of n nodes.
@@ -206,7 +217,7 @@ func (a *Speed) TryEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.Me
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
-	m, err := a.try(ctx, e)
+	m, err := a.meters.Try(ctx, e)
 	if err != nil && m.Down == 0 {
 		return m, fmt.Errorf("try %s: %w", e.Name(), err)
 	}

@@ -31,7 +31,7 @@ func (p *Panel) newApp() app.App {
 		Runs:     runs,
 		Services: services,
 		Settings: settings,
-		Speed:    app.NewSpeed(env, p.db, settings, p.runner, p.testEndpoint),
+		Speed:    app.NewSpeed(env, p.db, settings, p.runner, p.speedMeters()),
 		VPNs:     app.NewVPNs(env, p.db, p.gateways, issuer, p.preflight.Missing, services),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/guard"
 	"github.com/connexa-panel/connexa/internal/pptp"
@@ -110,85 +111,40 @@ func (p *Panel) testEndpoint(ctx context.Context, e connexa.Endpoint) (connexa.M
 	return m, err
 }
 
-const (
-	uplinkCheckInterval = time.Minute        // between two checks whether a measurement is due
-	uplinkInterval      = 24 * time.Hour     // between two measurements
-	uplinkRetryInterval = time.Hour          // after a failed measurement
-	uplinkUseWindow     = 7 * 24 * time.Hour // the uplink is measured only after speed tests within this time
-	uplinkMaxDelay      = time.Hour          // longest delay of a measurement because of running tests
-)
+const uplinkCheckInterval = time.Minute // between two checks whether a measurement of the uplink is due
 
-// measureUplink measures the uplink of this host once a day until ctx is done, if speed
-// tests are in use. It uses the same endpoints, without a tunnel.
+// measureUplink measures the uplink of this host whenever that is due, until ctx is done.
 func (p *Panel) measureUplink(ctx context.Context) error {
 	// Measure at once when an endpoint was chosen: no test is running yet.
 	box, done := p.broker.Subscribe(func(e connexa.Event) bool { return e.Topic == connexa.PanelChanged })
 	defer done()
 	for {
 		wait, cancel := context.WithTimeout(ctx, uplinkCheckInterval)
-		_, told := box.Next(wait)
+		_, changed := box.Next(wait)
 		late := wait.Err() != nil
 		cancel()
-		if ctx.Err() != nil || !told && !late {
+		if ctx.Err() != nil || !changed && !late {
 			return nil
 		}
-		if err := p.measureUplinkIfDue(ctx); err != nil && ctx.Err() == nil {
+		if err := p.app.Speed.MeasureUplink(ctx); err != nil && ctx.Err() == nil {
 			p.log.Error("measure the uplink", "err", err)
 		}
 	}
 }
 
-// measureUplinkIfDue measures the uplink if a measurement is due.
-func (p *Panel) measureUplinkIfDue(ctx context.Context) error {
-	if p.cfg.Demo { // the endpoint is inside the tunnels
-		return nil
+// speedMeters returns the measurements from this host, without a tunnel.
+func (p *Panel) speedMeters() app.SpeedMeters {
+	m := app.SpeedMeters{Try: p.testEndpoint}
+	if !p.cfg.Demo { // its endpoint is inside the tunnels
+		m.Uplink = func(ctx context.Context, endpoints []connexa.Endpoint, set connexa.SpeedSettings) (connexa.Measurement, connexa.Cause) {
+			m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.outboundGuard().Dialer()}, endpoints, speed.Options{Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap()})
+			if err != nil {
+				p.log.Warn("measure the uplink", "err", err)
+			}
+			return m, probe.MeasureCause(err)
+		}
 	}
-	u, err := p.db.Uplink(ctx)
-	if err != nil {
-		return err
-	}
-	due := u.At.Add(uplinkInterval)
-	if !u.Problem.IsZero() {
-		due = u.At.Add(uplinkRetryInterval)
-	}
-	now := time.Now()
-	if now.Before(due) {
-		return nil
-	}
-	never := u.At.IsZero()
-	if down, up := p.app.Speed.SpeedSum(); down+up > 0 && (never || now.Before(due.Add(uplinkMaxDelay))) {
-		return nil // running tests would make the result too small
-	}
-	if used, err := p.db.SpeedUsed(ctx, now.Add(-uplinkUseWindow)); err != nil || !used && !never {
-		return err
-	}
-	if why, err := p.app.Speed.SpeedHold(ctx, 0); err != nil || !why.IsZero() {
-		return err // no endpoint, or no budget
-	}
-	endpoints, err := p.db.SpeedEndpoints(ctx)
-	if err != nil {
-		return err
-	}
-	set := p.settings.get().Speed
-	set.Mode = connexa.SpeedFull // a quick test of a fast line is not accurate
-	m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.outboundGuard().Dialer()}, endpoints, speed.Options{Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap()})
-	if m.DownBytes+m.UpBytes > 0 {
-		p.countSpeedBytes(m.DownBytes + m.UpBytes)
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	fresh := connexa.Uplink{At: now, Found: m}
-	if m.Down == 0 {
-		// The previous result is still the best one known.
-		fresh.Found, fresh.Problem = u.Found, connexa.T("speed.uplink.problem", connexa.T("cause."+string(probe.MeasureCause(err))))
-		p.log.Warn("the uplink could not be measured", "err", err)
-	}
-	if err := p.db.SetUplink(ctx, fresh); err != nil {
-		return err
-	}
-	p.broker.Publish(connexa.Event{Topic: connexa.PanelChanged})
-	return nil
+	return m
 }
 
 // SetFirstEndpoint adds e as the endpoint of speed tests if there is none.

@@ -54,7 +54,7 @@ func idlePanel(t *testing.T, endpoint string) *Panel {
 // awaitUplink measures the uplink if that is due, and returns the stored result.
 func (p *Panel) awaitUplink(t *testing.T) connexa.Uplink {
 	t.Helper()
-	if err := p.measureUplinkIfDue(t.Context()); err != nil {
+	if err := p.app.Speed.MeasureUplink(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	u, err := p.db.Uplink(t.Context())
@@ -106,6 +106,7 @@ func TestUplinkIsMeasuredOnceADay(t *testing.T) {
 func TestDemoMeasuresNoUplink(t *testing.T) {
 	p := idlePanel(t, "http://"+tunnelEndpoint)
 	p.cfg.Demo = true
+	p.app = p.newApp()
 	if u := p.awaitUplink(t); !u.At.IsZero() || !u.Problem.IsZero() {
 		t.Errorf("%+v", u)
 	}

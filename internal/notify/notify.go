@@ -106,8 +106,7 @@ type attemptResult struct {
 // Run sends messages until ctx is done, and then the waiting ones that may be sent now.
 func (n *Notifier) Run(ctx context.Context) error {
 	r := &session{Notifier: n, outboxes: map[int64]*outbox{}, ended: make(chan attemptResult)}
-	var cut context.CancelFunc
-	r.sending, cut = context.WithCancel(context.WithoutCancel(ctx))
+	sending, cut := context.WithCancel(context.WithoutCancel(ctx)) // of the attempts, which end shortly after ctx
 	defer cut()
 	n.reloadChannels(ctx, r.outboxes)
 	timer := time.NewTimer(time.Hour)
@@ -116,7 +115,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 		timer.Reset(untilNext(r.outboxes))
 		select {
 		case <-ctx.Done():
-			r.sendRemaining()
+			r.sendRemaining(sending)
 			cut()
 			return r.attempts.Wait()
 		case notice := <-n.inbox:
@@ -135,7 +134,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 		case <-timer.C:
 			for _, l := range r.outboxes {
 				if !l.due.IsZero() && time.Until(l.due) <= 0 {
-					r.startAttempt(l)
+					r.startAttempt(sending, l)
 				}
 			}
 		}
@@ -147,7 +146,6 @@ type session struct {
 	*Notifier
 	outboxes map[int64]*outbox
 	attempts errgroup.Group
-	sending  context.Context // of the attempts; it ends shortly after that of Run
 	ended    chan attemptResult
 }
 
@@ -161,13 +159,13 @@ func (r *session) distribute(notice connexa.Notice) {
 }
 
 // startAttempt sends the waiting notices of a channel.
-func (r *session) startAttempt(l *outbox) {
+func (r *session) startAttempt(ctx context.Context, l *outbox) {
 	batch, channel := l.beginAttempt(), l.channel
 	r.attempts.Go(func() error {
-		err := r.deliverMessage(r.sending, channel, batch.formatMessage(r.Notifier, channel.Lang))
+		err := r.deliverMessage(ctx, channel, batch.formatMessage(r.Notifier, channel.Lang))
 		select {
 		case r.ended <- attemptResult{channel.ID, batch, err}:
-		case <-r.sending.Done():
+		case <-ctx.Done():
 		}
 		return nil
 	})
@@ -175,7 +173,7 @@ func (r *session) startAttempt(l *outbox) {
 
 // sendRemaining makes the last attempts. Notices that are not sent in time, or may not
 // be sent yet, are lost.
-func (r *session) sendRemaining() {
+func (r *session) sendRemaining(ctx context.Context) {
 	for more := true; more; {
 		select {
 		case notice := <-r.inbox:
@@ -187,7 +185,7 @@ func (r *session) sendRemaining() {
 	busy := 0
 	for _, l := range r.outboxes {
 		if !l.waiting.isEmpty() && !l.sending && time.Until(l.notBefore) <= 0 {
-			r.startAttempt(l)
+			r.startAttempt(ctx, l)
 		}
 		if l.sending {
 			busy++
