@@ -47,8 +47,10 @@ type nodeIndex struct {
 	lastUsed   atomic.Int64  // time of the last list, in Unix nanoseconds
 	filling    chan struct{} // holds a token while a goroutine reads in the background
 	background sync.WaitGroup
-	stop       context.CancelFunc
-	ctx        context.Context
+
+	closeMu    sync.Mutex
+	closed     bool
+	cancelRead context.CancelFunc // ends the read in the background; nil before the first one
 }
 
 // indexRow has the values of a node by which lists filter and order.
@@ -71,13 +73,28 @@ const missing = -1
 
 func (s *nodeIndex) setUp() {
 	s.minIDs, s.changed, s.filling, s.stale = minIndexedIDs, map[int64]struct{}{}, make(chan struct{}, 1), true
-	s.ctx, s.stop = context.WithCancel(context.Background())
 }
 
 // close stops the background reads and waits for them.
 func (s *nodeIndex) close() {
-	s.stop()
+	s.closeMu.Lock()
+	s.closed = true
+	if s.cancelRead != nil {
+		s.cancelRead()
+	}
+	s.closeMu.Unlock()
 	s.background.Wait()
+}
+
+// beginRead returns the context of a read in the background, which close ends.
+func (s *nodeIndex) beginRead() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), indexDeadline)
+	s.closeMu.Lock()
+	defer s.closeMu.Unlock()
+	if s.cancelRead = cancel; s.closed {
+		cancel()
+	}
+	return ctx, cancel
 }
 
 // useIndex brings the index up to date. It returns false if the list must do without

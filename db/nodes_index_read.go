@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,9 +38,9 @@ func (d *DB) readIndex() {
 	}
 	s.background.Go(func() {
 		defer func() { <-s.filling }()
-		ctx, cancel := context.WithTimeout(s.ctx, indexDeadline)
+		ctx, cancel := s.beginRead()
 		defer cancel()
-		if err := d.catchUp(ctx); err != nil && s.ctx.Err() == nil {
+		if err := d.catchUp(ctx); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 			d.log.Warn("read what lists are ordered by", "err", err)
 		}
 	})
