@@ -34,8 +34,7 @@ func runCommand(ctx context.Context, args []string, in *os.File, out io.Writer, 
 	case errors.Is(err, config.ErrHelp):
 		return 0
 	case err != nil:
-		fmt.Fprintln(errs, "connexa:", cli.Explain(err))
-		return cli.ExitUsage
+		return cli.ExitCode(&cli.ExitError{Code: cli.ExitUsage, Err: err}, errs)
 	}
 	log := newLogger(errs)
 	switch {
@@ -52,17 +51,13 @@ func runCommand(ctx context.Context, args []string, in *os.File, out io.Writer, 
 	case cmd.SpeedServer != nil:
 		err = cli.SpeedServer(ctx, *cmd.SpeedServer, out)
 	case cmd.Check != nil:
-		return cli.Check(ctx, *cmd.Check, in, out, errs)
+		err = cli.Check(ctx, *cmd.Check, in, out, errs)
 	case cmd.Proxy != nil:
-		return cli.Proxy(ctx, *cmd.Proxy, in, out, errs)
+		err = cli.Proxy(ctx, *cmd.Proxy, in, out, errs)
 	default:
 		err = cli.Serve(ctx, *cmd.Serve, cli.Version(), out, log)
 	}
-	if err != nil {
-		fmt.Fprintln(errs, "connexa:", cli.Explain(err))
-		return cli.ExitFailed
-	}
-	return 0
+	return cli.ExitCode(err, errs)
 }
 
 // newLogger writes text to a terminal and JSON to anything else.

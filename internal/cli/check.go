@@ -22,11 +22,11 @@ import (
 // that of the last attempt of the panel's probe, which is the longest.
 const checkTimeout = 8 * time.Second
 
-// Check logs in to one server, prints each step and then the result, and returns the
-// exit code.
-func Check(ctx context.Context, cfg config.Check, in *os.File, out, errs io.Writer) int {
+// Check logs in to one server, and prints each step and then the result. Questions go to
+// errs. A failure has an ExitError.
+func Check(ctx context.Context, cfg config.Check, in *os.File, out, errs io.Writer) error {
 	c := checker{
-		cfg: cfg, out: out, errs: errs, words: i18n.New(i18n.English, nil),
+		cfg: cfg, out: out, words: i18n.New(i18n.English, nil),
 		mux: gre.NewMux(gre.Raw), online: probe.Online,
 		ask: func(ctx context.Context, question string) (connexa.Secret, error) {
 			return askSecret(ctx, in, errs, question)
@@ -36,53 +36,60 @@ func Check(ctx context.Context, cfg config.Check, in *os.File, out, errs io.Writ
 }
 
 type checker struct {
-	cfg       config.Check
-	out, errs io.Writer
-	words     *i18n.Printer
-	mux       *gre.Mux
-	online    func() bool
-	dial      func(ctx context.Context, network, address string) (net.Conn, error) // Defaults to that of net.Dialer.
-	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)         // Defaults to the system's resolver.
-	onStep    func(pptp.StepResult)                                                // Optional.
-	ask       func(ctx context.Context, question string) (connexa.Secret, error)
+	cfg     config.Check
+	out     io.Writer
+	words   *i18n.Printer
+	mux     *gre.Mux
+	online  func() bool
+	dial    func(ctx context.Context, network, address string) (net.Conn, error) // Defaults to that of net.Dialer.
+	resolve func(ctx context.Context, host string) ([]netip.Addr, error)         // Defaults to the system's resolver.
+	onStep  func(pptp.StepResult)                                                // Optional.
+	ask     func(ctx context.Context, question string) (connexa.Secret, error)
 }
 
-func (c *checker) run(ctx context.Context) int {
-	password := c.cfg.Password
-	if password == "" {
-		var err error
-		password, err = c.ask(ctx, fmt.Sprintf("Password of %s on %s: ", c.cfg.Login, c.cfg.Address))
-		if err != nil && ctx.Err() == nil {
-			return c.fail(ExitUsage, err)
-		}
-	}
-	if ctx.Err() != nil {
-		return c.fail(ExitInterrupted, errInterrupted)
-	}
-	job, err := c.cfg.Job(password)
+func (c *checker) run(ctx context.Context) error {
+	job, err := askJob(ctx, c.cfg.Target, c.ask)
 	if err != nil {
-		return c.fail(ExitUsage, err)
+		return err
 	}
 	found, err := c.probeServer(ctx, job)
 	if err != nil {
-		return c.fail(ExitInterrupted, err)
+		return &ExitError{ExitInterrupted, err}
 	}
 	if c.cfg.JSON {
 		err = found.writeJSON(c.out)
 	} else {
 		err = found.writeText(c.out)
 	}
-	if err != nil {
-		return c.fail(ExitFailed, fmt.Errorf("write the result: %w", err))
+	switch {
+	case err != nil:
+		return fmt.Errorf("write the result: %w", err)
+	case found.code != 0:
+		return &ExitError{Code: found.code}
 	}
-	return found.code
+	return nil
 }
 
 var errInterrupted = errors.New("interrupted")
 
-func (c *checker) fail(code int, err error) int {
-	fmt.Fprintln(c.errs, "connexa:", Explain(err))
-	return code
+// askJob returns the login to a server. It asks for the password if there is none.
+func askJob(ctx context.Context, to config.Target, ask func(context.Context, string) (connexa.Secret, error)) (connexa.Job, error) {
+	password := to.Password
+	if password == "" {
+		var err error
+		password, err = ask(ctx, fmt.Sprintf("Password of %s on %s: ", to.Login, to.Address))
+		if err != nil && ctx.Err() == nil {
+			return connexa.Job{}, &ExitError{ExitUsage, err}
+		}
+	}
+	if ctx.Err() != nil {
+		return connexa.Job{}, &ExitError{ExitInterrupted, errInterrupted}
+	}
+	job, err := to.Job(password)
+	if err != nil {
+		return job, &ExitError{ExitUsage, err}
+	}
+	return job, nil
 }
 
 // probeServer makes the login. Its only error is errInterrupted: every other failure is
@@ -140,8 +147,8 @@ func (c *checker) probeServer(ctx context.Context, job connexa.Job) (*checkResul
 
 // secondCallLines say why the server is called a second time.
 var secondCallLines = map[pptp.SecondCall]string{
-	pptp.SecondPassword: "    the password has letters outside ASCII, which servers read in two ways: calls again with the other one",
-	pptp.SecondLogin:    "    the server does not go on to a better login than the one that it asked for: calls again and takes that",
+	pptp.SecondPassword: "    the password has letters outside ASCII, which servers encode in two ways: calling again with the other encoding",
+	pptp.SecondLogin:    "    the server insists on the login method that it asked for first: calling again with that method",
 }
 
 const noNetwork = "This machine has no network: it has no route to the outside."
@@ -155,7 +162,7 @@ func (c *checker) localFailure(err error) (cause connexa.Cause, message, fix, se
 			return "local.network", noNetwork, "", err.Error()
 		}
 	}
-	return "local.failed", "This machine could not carry the check out.", "", err.Error()
+	return "local.failed", "This machine could not run the check.", "", err.Error()
 }
 
 // reasonOf returns the reason in a text of package probe that says why tunnels

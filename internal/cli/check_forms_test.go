@@ -142,7 +142,7 @@ func TestCheckAdvisesFlagOnlyWhereItHelps(t *testing.T) {
 	}{
 		{"auth.pap_not_allowed", connexa.EncryptionPreferred, "--allow-pap"},
 		{"auth.pap_not_allowed", connexa.EncryptionOff, "--allow-pap"},
-		{"auth.pap_not_allowed", connexa.EncryptionRequired, "--allow-pap with --encryption preferred"},
+		{"auth.pap_not_allowed", connexa.EncryptionRequired, "--allow-pap --encryption preferred"},
 		{"encryption.refused", connexa.EncryptionRequired, "--encryption preferred"},
 		{"encryption.no_keys", connexa.EncryptionRequired, "--encryption preferred"},
 		{"encryption.required_by_server", connexa.EncryptionOff, "--encryption preferred"},

@@ -40,7 +40,7 @@ func newCheckTest(t *testing.T, faults string) (*checkTest, lab.Node) {
 	n := fleet.Nodes()[0]
 	c := &checkTest{}
 	c.checker = &checker{
-		out: &c.out, errs: &c.errs, words: i18n.New(i18n.English, nil),
+		out: &c.out, words: i18n.New(i18n.English, nil),
 		mux: gre.NewMux(wires.Open), online: func() bool { return true },
 		ask: func(context.Context, string) (connexa.Secret, error) {
 			t.Error("the password was asked for")
@@ -53,11 +53,14 @@ func newCheckTest(t *testing.T, faults string) (*checkTest, lab.Node) {
 	return c, n
 }
 
+// runCode runs c and returns its exit code.
+func (c *checkTest) runCode(ctx context.Context) int { return ExitCode(c.run(ctx), &c.errs) }
+
 // runCheck runs c and returns its JSON result and exit code.
 func (c *checkTest) runCheck(t *testing.T) (checkResult, int) {
 	t.Helper()
 	c.cfg.JSON = true
-	code := c.run(t.Context())
+	code := c.runCode(t.Context())
 	var got checkResult
 	if err := json.Unmarshal(c.out.Bytes(), &got); err != nil {
 		t.Fatalf("exit %d, stdout %q, stderr %q: %v", code, &c.out, &c.errs, err)
@@ -117,7 +120,7 @@ func TestCheckJSON(t *testing.T) {
 	numbers := regexp.MustCompile(`"ms":[0-9.]+,"note":"[^"]+"`)
 	run := func(c *checkTest) string {
 		c.cfg.JSON = true
-		c.run(t.Context())
+		c.runCode(t.Context())
 		s := strings.ReplaceAll(numbers.ReplaceAllString(c.out.String(), `"ms":N,"note":"…"`), c.cfg.Address, "ADDR")
 		for _, part := range []string{".more", ".try"} {
 			if text := c.words.T("cause.tcp.refused" + part); strings.Contains(s, text) {
@@ -147,7 +150,7 @@ func TestCheckJSON(t *testing.T) {
 
 func TestCheckPrintsStepsAndAdvice(t *testing.T) {
 	c, n := newCheckTest(t, "login-refused:691")
-	if code := c.run(t.Context()); code != ExitFailed {
+	if code := c.runCode(t.Context()); code != ExitFailed {
 		t.Errorf("exit %d", code)
 	}
 	text := c.out.String()
@@ -163,7 +166,7 @@ func TestCheckPrintsStepsAndAdvice(t *testing.T) {
 		at += i
 	}
 	c, _ = newCheckTest(t, "auth:pap")
-	if c.run(t.Context()); !strings.Contains(c.out.String(), "--allow-pap") {
+	if c.runCode(t.Context()); !strings.Contains(c.out.String(), "--allow-pap") {
 		t.Errorf("the flag is not named:\n%s", &c.out)
 	}
 }
@@ -173,7 +176,7 @@ func TestCheckPrintsNoPassword(t *testing.T) {
 		for _, asJSON := range []bool{false, true} {
 			c, n := newCheckTest(t, faults)
 			c.cfg.AllowPAP, c.cfg.JSON = true, asJSON
-			c.run(t.Context())
+			c.runCode(t.Context())
 			if all := c.out.String() + c.errs.String(); all == "" || strings.Contains(all, n.Password) {
 				t.Errorf("%s, json %v:\n%s", faults, asJSON, all)
 			}
@@ -184,7 +187,7 @@ func TestCheckPrintsNoPassword(t *testing.T) {
 func TestCheckTriesBothPasswordEncodings(t *testing.T) {
 	c, _ := newCheckTest(t, "good")
 	c.cfg.Password = "пароль"
-	if code := c.run(t.Context()); code != ExitFailed || strings.Count(c.out.String(), "✗ Login") != 1 || !strings.Contains(c.out.String(), "outside ASCII") {
+	if code := c.runCode(t.Context()); code != ExitFailed || strings.Count(c.out.String(), "✗ Login") != 1 || !strings.Contains(c.out.String(), "outside ASCII") {
 		t.Errorf("exit %d\n%s", code, &c.out)
 	}
 	c.out.Reset()
@@ -202,13 +205,13 @@ func TestCheckAsksForThePassword(t *testing.T) {
 		}
 		return connexa.Secret(n.Password), nil
 	}
-	if code := c.run(t.Context()); code != 0 {
+	if code := c.runCode(t.Context()); code != 0 {
 		t.Errorf("exit %d: %s%s", code, &c.out, &c.errs)
 	}
 	c, _ = newCheckTest(t, "good")
 	c.cfg.Password = ""
 	c.ask = func(context.Context, string) (connexa.Secret, error) { return "", nil }
-	if code := c.run(t.Context()); code != ExitUsage || !strings.Contains(c.errs.String(), "Enter the password") {
+	if code := c.runCode(t.Context()); code != ExitUsage || !strings.Contains(c.errs.String(), "Enter the password") {
 		t.Errorf("an empty answer: exit %d, %s", code, &c.errs)
 	}
 }
@@ -221,7 +224,7 @@ func TestCheckWithoutATerminal(t *testing.T) {
 	defer in.Close()
 	var out, errs bytes.Buffer
 	cfg := config.Check{Target: config.Target{Address: "127.0.0.1", Port: "1723", Login: "ops1", Encryption: "preferred"}}
-	code := Check(t.Context(), cfg, in, &out, &errs)
+	code := ExitCode(Check(t.Context(), cfg, in, &out, &errs), &errs)
 	if code != ExitUsage || !strings.Contains(errs.String(), "CONNEXA_PASSWORD") || out.Len() > 0 {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, &out, &errs)
 	}
@@ -238,7 +241,7 @@ func TestCheckReportsLocalFailure(t *testing.T) {
 		reached connexa.Step
 		words   []string
 	}{
-		{"no raw sockets", func(c *checker) { c.mux = gre.NewMux(noRaw) }, "local.gre", connexa.Control, []string{"CAP_NET_RAW", "To mend it: "}},
+		{"no raw sockets", func(c *checker) { c.mux = gre.NewMux(noRaw) }, "local.gre", connexa.Control, []string{"CAP_NET_RAW", "To fix it: "}},
 		{"no network", func(c *checker) {
 			c.dial = func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ENETUNREACH }
 			c.online = func() bool { return false }
@@ -250,7 +253,7 @@ func TestCheckReportsLocalFailure(t *testing.T) {
 		}, "local.network", connexa.NoStep, []string{"no network"}},
 		{"no more ports", func(c *checker) {
 			c.dial = func(context.Context, string, string) (net.Conn, error) { return nil, syscall.EADDRNOTAVAIL }
-		}, "local.failed", connexa.Resolve, []string{"could not carry the check out"}},
+		}, "local.failed", connexa.Resolve, []string{"could not run the check"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := newCheckTest(t, "good")
@@ -261,7 +264,7 @@ func TestCheckReportsLocalFailure(t *testing.T) {
 			}
 			c.out.Reset()
 			c.cfg.JSON = false
-			if again := c.run(t.Context()); again != code {
+			if again := c.runCode(t.Context()); again != code {
 				t.Errorf("exit %d in words, %d in JSON", again, code)
 			}
 			for _, want := range tt.words {
@@ -287,7 +290,7 @@ func TestCheckInterrupted(t *testing.T) {
 			interrupt()
 		}
 	}
-	if code := c.run(ctx); code != ExitInterrupted || strings.Contains(c.out.String(), "✗") || !strings.Contains(c.errs.String(), "interrupted") {
+	if code := c.runCode(ctx); code != ExitInterrupted || strings.Contains(c.out.String(), "✗") || !strings.Contains(c.errs.String(), "interrupted") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, &c.out, &c.errs)
 	}
 }

@@ -102,16 +102,16 @@ func (c *checkResult) adviseFlag() string {
 	switch c.Cause {
 	case "auth.pap_not_allowed":
 		if required {
-			return "--allow-pap with --encryption preferred sends the password so, and does without encryption."
+			return "--allow-pap --encryption preferred sends the password in clear text, and the session is not encrypted."
 		}
-		return "--allow-pap sends the password so."
+		return "--allow-pap sends the password in clear text."
 	case "encryption.refused", "encryption.no_keys", "encryption.timeout", "encryption.no_agreement":
 		if required {
-			return "--encryption preferred does without encryption where the server has none to offer."
+			return "--encryption preferred connects without encryption if the server offers none."
 		}
 	case "encryption.required_by_server":
 		if c.policy == connexa.EncryptionOff {
-			return "--encryption preferred takes what the server demands."
+			return "--encryption preferred uses the encryption that the server requires."
 		}
 	}
 	return ""
@@ -121,7 +121,7 @@ func (c *checkResult) adviseFlag() string {
 func (c *checkResult) writeJSON(w io.Writer) error {
 	o := *c
 	if o.Fix != "" {
-		o.Message += " To mend it: " + o.Fix
+		o.Message += " To fix it: " + o.Fix
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -158,7 +158,7 @@ func (c *checkResult) writeText(w io.Writer) error {
 	}
 	b.WriteString(wrapText(c.Message, "") + "\n")
 	if c.Fix != "" {
-		b.WriteString("  To mend it  " + c.Fix + "\n") // not wrapped, so that it can be copied
+		b.WriteString("  To fix it  " + c.Fix + "\n") // not wrapped, so that it can be copied
 	}
 	for _, l := range c.detailLines() {
 		fmt.Fprintf(&b, "  %-10s  %s\n", l.label, wrapText(l.text, strings.Repeat(" ", 14)))

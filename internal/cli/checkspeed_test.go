@@ -44,7 +44,7 @@ func TestCheckSpeed(t *testing.T) {
 func TestCheckSpeedText(t *testing.T) {
 	t.Parallel()
 	c := newSpeedCheckTest(t, "rate:100M")
-	if code := c.run(t.Context()); code != 0 {
+	if code := c.runCode(t.Context()); code != 0 {
 		t.Errorf("exit %d", code)
 	}
 	text := c.out.String()

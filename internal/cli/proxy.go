@@ -23,12 +23,11 @@ import (
 	"github.com/connexa-panel/connexa/internal/probe"
 )
 
-// Proxy runs one service in the foreground, prints each change of its state, and returns
-// the exit code: 0 when it was interrupted after it had been online, otherwise that of
-// Check.
-func Proxy(ctx context.Context, cfg config.Proxy, in *os.File, out, errs io.Writer) int {
+// Proxy runs one service in the foreground and prints each change of its state. It returns
+// nil when it was interrupted after it had been online, otherwise an error as Check does.
+func Proxy(ctx context.Context, cfg config.Proxy, in *os.File, out, errs io.Writer) error {
 	p := proxy{
-		cfg: cfg, out: out, errs: errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: probe.Online,
+		cfg: cfg, out: out, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: probe.Online,
 		diagnose: func(ctx context.Context) *gre.Unavailable { return gre.Diagnose(ctx, gre.Raw) }, now: time.Now,
 		ask: func(ctx context.Context, question string) (connexa.Secret, error) {
 			return askSecret(ctx, in, errs, question)
@@ -38,14 +37,14 @@ func Proxy(ctx context.Context, cfg config.Proxy, in *os.File, out, errs io.Writ
 }
 
 type proxy struct {
-	cfg       config.Proxy
-	out, errs io.Writer
-	words     *i18n.Printer
-	mux       *gre.Mux
-	online    func() bool
-	diagnose  func(context.Context) *gre.Unavailable // returns what this host lacks for tunnels
-	now       func() time.Time
-	ask       func(ctx context.Context, question string) (connexa.Secret, error)
+	cfg      config.Proxy
+	out      io.Writer
+	words    *i18n.Printer
+	mux      *gre.Mux
+	online   func() bool
+	diagnose func(context.Context) *gre.Unavailable // returns what this host lacks for tunnels
+	now      func() time.Time
+	ask      func(ctx context.Context, question string) (connexa.Secret, error)
 
 	service      connexa.Service
 	manager      *gateway.Manager
@@ -61,25 +60,14 @@ type proxy struct {
 // errGaveUp ends a proxy whose service has failed.
 var errGaveUp = errors.New("gave up")
 
-func (p *proxy) run(ctx context.Context) int {
-	password := p.cfg.Password
-	if password == "" {
-		var err error
-		password, err = p.ask(ctx, fmt.Sprintf("Password of %s on %s: ", p.cfg.Login, p.cfg.Address))
-		if err != nil && ctx.Err() == nil {
-			return p.fail(ExitUsage, err)
-		}
-	}
-	if ctx.Err() != nil {
-		return p.fail(ExitInterrupted, errInterrupted)
-	}
-	job, err := p.cfg.Job(password)
+func (p *proxy) run(ctx context.Context) error {
+	job, err := askJob(ctx, p.cfg.Target, p.ask)
 	if err != nil {
-		return p.fail(ExitUsage, err)
+		return err
 	}
 	secret, err := p.proxyPassword()
 	if err != nil {
-		return p.fail(ExitFailed, err)
+		return err
 	}
 	p.service = connexa.Service{
 		NodeID: 1, Name: job.Address, Address: job.Address, Port: job.Port, Login: job.Login, Password: job.Password,
@@ -89,7 +77,7 @@ func (p *proxy) run(ctx context.Context) int {
 	fmt.Fprintf(p.out, "%s, port %d, as %s\n\n", job.Address, job.Port, job.Login)
 	vpn, err := p.openVPN()
 	if err != nil {
-		return p.fail(ExitFailed, err)
+		return err
 	}
 	cfg := gateway.Config{VPN: vpn, Store: p, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler), Online: p.online}
 	cfg.Session.GRE = p.mux
@@ -98,28 +86,28 @@ func (p *proxy) run(ctx context.Context) int {
 	defer give(nil)
 	p.cancel = give
 	if err := p.manager.Run(run); err != nil {
-		return p.fail(ExitFailed, err)
+		return err
 	}
-	return p.exitCode(ctx)
+	return p.exitError(ctx)
 }
 
-// exitCode returns the exit code after the service has ended.
-func (p *proxy) exitCode(ctx context.Context) int {
+// exitError returns why the service has ended, or nil if that was wanted.
+func (p *proxy) exitError(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case ctx.Err() != nil && p.wasOnline:
 		p.printLine("stopped", "")
-		return 0
+		return nil
 	case ctx.Err() != nil:
-		return p.fail(ExitInterrupted, errInterrupted)
+		return &ExitError{ExitInterrupted, errInterrupted}
 	case p.seen.Reason.Key == "service.reason.not_here":
 		p.printFix(ctx)
-		return ExitHere
+		return &ExitError{Code: ExitHere}
 	case p.seen.Reason.Key == "service.reason.port":
-		return ExitHere
+		return &ExitError{Code: ExitHere}
 	}
-	return ExitFailed
+	return &ExitError{Code: ExitFailed}
 }
 
 // printFix prints what this host lacks, and the fix.
@@ -130,13 +118,8 @@ func (p *proxy) printFix(ctx context.Context) {
 	}
 	fmt.Fprintln(p.out, "  "+p.words.T("probe.not_here."+string(u.Reason)))
 	if fix := u.Reason.Fix(); fix != "" {
-		fmt.Fprintln(p.out, "  To mend it  "+fix)
+		fmt.Fprintln(p.out, "  To fix it  "+fix)
 	}
-}
-
-func (p *proxy) fail(code int, err error) int {
-	fmt.Fprintln(p.errs, "connexa:", Explain(err))
-	return code
 }
 
 // proxyPassword returns the password of the proxy: the given one, the stored one, or a

@@ -80,7 +80,7 @@ func newProxy(t *testing.T) (*proxy, *output, *output) {
 	defer free.Close()
 	out, errs := &output{}, &output{}
 	p := &proxy{
-		out: out, errs: errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(wires.Open), online: func() bool { return true },
+		out: out, words: i18n.New(i18n.English, nil), mux: gre.NewMux(wires.Open), online: func() bool { return true },
 		now: func() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) },
 		ask: func(context.Context, string) (connexa.Secret, error) {
 			t.Error("the password was asked for")
@@ -93,11 +93,11 @@ func newProxy(t *testing.T) (*proxy, *output, *output) {
 }
 
 // startProxy runs a proxy. end interrupts it and returns the exit code.
-func startProxy(t *testing.T, p *proxy) (end func() int) {
+func startProxy(t *testing.T, p *proxy, errs *output) (end func() int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)
-	go func() { code <- p.run(ctx) }()
+	go func() { code <- ExitCode(p.run(ctx), errs) }()
 	t.Cleanup(cancel)
 	return func() int { cancel(); return <-code }
 }
@@ -106,11 +106,11 @@ func TestProxyServes(t *testing.T) {
 	t.Parallel()
 	p, out, errs := newProxy(t)
 	p.cfg.Data = t.TempDir()
-	end := startProxy(t, p)
+	end := startProxy(t, p, errs)
 	text := out.waitFor(t, "  Password  ")
 	m := regexp.MustCompile(`Password  (\S{20,})`).FindStringSubmatch(text)
 	if m == nil || !strings.Contains(text, "12:00:00  online        10.") || !strings.Contains(text, "at "+p.cfg.At.String()) {
-		t.Fatalf("told %q", text)
+		t.Fatalf("printed %q", text)
 	}
 	at := &url.URL{Scheme: "socks5", Host: p.cfg.At.String(), User: url.UserPassword("connexa", m[1])}
 	tr := &http.Transport{Proxy: http.ProxyURL(at)}
@@ -125,7 +125,7 @@ func TestProxyServes(t *testing.T) {
 		t.Errorf("the far end sees %q", body)
 	}
 	if code := end(); code != 0 || errs.String() != "" || !strings.HasSuffix(out.String(), "12:00:00  stopped\n") {
-		t.Errorf("exit %d, told %q and %q", code, out, errs)
+		t.Errorf("exit %d, printed %q and %q", code, out, errs)
 	}
 	if _, err := net.Dial("tcp", p.cfg.At.String()); err == nil {
 		t.Error("the port is still open")
@@ -143,43 +143,43 @@ func TestProxyServes(t *testing.T) {
 
 func TestProxyGivesUp(t *testing.T) {
 	t.Parallel()
-	p, out, _ := newProxy(t)
+	p, out, errs := newProxy(t)
 	p.cfg.Password = "wrong"
-	if code := p.run(t.Context()); code != ExitFailed || !strings.Contains(out.String(), "failed        The server refused the login. Wrong login or password.") {
-		t.Errorf("exit %d, told %q", code, out)
+	if code := ExitCode(p.run(t.Context()), errs); code != ExitFailed || !strings.Contains(out.String(), "failed        The server refused the login. Wrong login or password.") {
+		t.Errorf("exit %d, printed %q", code, out)
 	}
 	if strings.Contains(out.String(), "wrong\n") {
 		t.Errorf("the password is in %q", out)
 	}
 
-	p, out, _ = newProxy(t)
+	p, out, errs = newProxy(t)
 	l, err := net.Listen("tcp", p.cfg.At.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if code := p.run(t.Context()); code != ExitHere || !strings.Contains(out.String(), "is taken by another program") {
-		t.Errorf("exit %d, told %q", code, out)
+	if code := ExitCode(p.run(t.Context()), errs); code != ExitHere || !strings.Contains(out.String(), "is taken by another program") {
+		t.Errorf("exit %d, printed %q", code, out)
 	}
 
-	p, out, _ = newProxy(t)
+	p, out, errs = newProxy(t)
 	p.mux = gre.NewMux(func(netip.Addr, func(gre.Unreachable)) (gre.Wire, error) {
 		return nil, &gre.Unavailable{Err: errors.New("operation not permitted")}
 	})
 	p.diagnose = func(context.Context) *gre.Unavailable { return &gre.Unavailable{Reason: gre.NoCapability} }
-	if code := p.run(t.Context()); code != ExitHere || !strings.Contains(out.String(), "(CAP_NET_RAW).\n  To mend it  ") {
-		t.Errorf("exit %d, told %q", code, out)
+	if code := ExitCode(p.run(t.Context()), errs); code != ExitHere || !strings.Contains(out.String(), "(CAP_NET_RAW).\n  To fix it  ") {
+		t.Errorf("exit %d, printed %q", code, out)
 	}
 }
 
 func TestProxyKeepsTrying(t *testing.T) {
 	t.Parallel()
-	p, out, _ := newProxy(t)
+	p, out, errs := newProxy(t)
 	p.cfg.Port = "1" // no listener
-	end := startProxy(t, p)
+	end := startProxy(t, p, errs)
 	out.waitFor(t, "reconnecting  The tunnel could not be established. Port refused. Again in ")
 	if code := end(); code != ExitInterrupted {
-		t.Errorf("exit %d, told %q", code, out)
+		t.Errorf("exit %d, printed %q", code, out)
 	}
 	if text := fmt.Sprint(out); strings.Contains(text, "Password  ") {
 		t.Errorf("the password was told though there is no proxy yet: %q", text)

@@ -52,12 +52,12 @@ func TestProxyWithOpenVPN(t *testing.T) {
 				User:   "connexa", At: netip.MustParseAddrPort("127.0.0.1:10800"), Data: filepath.Join(dir, "data"),
 				ProfileOut: out, ProfileHost: "192.0.2.1", VPNAt: netip.MustParseAddrPort("192.0.2.1:11940"),
 			},
-			out: &said, errs: &errs, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: func() bool { return true },
+			out: &said, words: i18n.New(i18n.English, nil), mux: gre.NewMux(gre.Raw), online: func() bool { return true },
 			diagnose: func(context.Context) *gre.Unavailable { return nil }, now: time.Now,
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan int, 1)
-		go func() { ran <- p.run(ctx) }()
+		go func() { ran <- ExitCode(p.run(ctx), &errs) }()
 		said.waitFor(t, "online")
 		said.waitFor(t, "OpenVPN is listening")
 		file, err := os.ReadFile(out)
