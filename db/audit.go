@@ -24,25 +24,17 @@ func (d *DB) AddAudit(ctx context.Context, row connexa.AuditRow) error {
 // AuditRows returns up to size rows older than the one with the id before, the newest
 // first. Zero starts at the newest.
 func (d *DB) AuditRows(ctx context.Context, before int64, size int) ([]connexa.AuditRow, error) {
-	rows, err := d.read.QueryContext(ctx, `
-		SELECT id, at, account, address, act, detail FROM audit
-		WHERE ?1 = 0 OR id < ?1 ORDER BY id DESC LIMIT ?2`, before, size)
-	if err != nil {
-		return nil, fmt.Errorf("read the audit table: %w", err)
-	}
-	defer rows.Close()
 	var list []connexa.AuditRow
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `
+		SELECT id, at, account, address, act, detail FROM audit
+		WHERE ?1 = 0 OR id < ?1 ORDER BY id DESC LIMIT ?2`, before, size)) {
 		var r connexa.AuditRow
 		var at int64
-		if err := rows.Scan(&r.ID, &at, &r.Account, &r.Address, &r.Act, &r.Detail); err != nil {
+		if err := scan(&r.ID, &at, &r.Account, &r.Address, &r.Act, &r.Detail); err != nil {
 			return nil, fmt.Errorf("read the audit table: %w", err)
 		}
 		r.At = fromMillis(at)
 		list = append(list, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read the audit table: %w", err)
 	}
 	return list, nil
 }

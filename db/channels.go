@@ -33,23 +33,18 @@ func (d *DB) Channel(ctx context.Context, id int64) (connexa.Channel, error) {
 }
 
 func (d *DB) queryChannels(ctx context.Context, where string, args ...any) ([]connexa.Channel, error) {
-	rows, err := d.read.QueryContext(ctx, `
+	var list []connexa.Channel
+	for scan := range eachRow(d.read.QueryContext(ctx, `
 		SELECT id, name, address, lang, enabled, sent_at, failed_at, problem,
 			coalesce((SELECT group_concat(kind) FROM channel_kinds WHERE channel_id = channels.id), '')
-		FROM channels `+where+` ORDER BY id`, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list channels: %w", err)
-	}
-	defer rows.Close()
-	var list []connexa.Channel
-	for rows.Next() {
+		FROM channels `+where+` ORDER BY id`, args...)) {
 		var (
 			c            connexa.Channel
 			sealed       []byte
 			sent, failed int64
 			kinds        string
 		)
-		if err := rows.Scan(&c.ID, &c.Name, &sealed, &c.Lang, &c.On, &sent, &failed, &c.Problem, &kinds); err != nil {
+		if err := scan(&c.ID, &c.Name, &sealed, &c.Lang, &c.On, &sent, &failed, &c.Problem, &kinds); err != nil {
 			return nil, fmt.Errorf("list channels: %w", err)
 		}
 		address, err := d.ring.unseal(purposeChannel, sealed)
@@ -63,9 +58,6 @@ func (d *DB) queryChannels(ctx context.Context, where string, args ...any) ([]co
 			}
 		}
 		list = append(list, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list channels: %w", err)
 	}
 	return list, nil
 }
@@ -166,18 +158,13 @@ func (d *DB) noteChannel(ctx context.Context, id int64, query string, args ...an
 
 // LoginAddresses lists the addresses from which a user has logged in before.
 func (d *DB) LoginAddresses(ctx context.Context, user string) ([]string, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT DISTINCT address FROM audit WHERE act = ? AND account = ?`, connexa.ActLogin, user)
-	if err != nil {
-		return nil, fmt.Errorf("list the addresses of logins: %w", err)
-	}
-	defer rows.Close()
 	var list []string
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT DISTINCT address FROM audit WHERE act = ? AND account = ?`, connexa.ActLogin, user)) {
 		var a string
-		if err := rows.Scan(&a); err != nil {
+		if err := scan(&a); err != nil {
 			return nil, fmt.Errorf("list the addresses of logins: %w", err)
 		}
 		list = append(list, a)
 	}
-	return list, rows.Err()
+	return list, nil
 }

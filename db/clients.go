@@ -169,21 +169,13 @@ func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...a
 
 // Clients lists the clients by name.
 func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+` FROM clients ORDER BY name`)
-	if err != nil {
-		return nil, fmt.Errorf("list the clients: %w", err)
-	}
-	defer rows.Close()
 	var users []connexa.Client
-	for rows.Next() {
-		u, err := scanClient(rows.Scan)
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT `+clientColumns+` FROM clients ORDER BY name`)) {
+		u, err := scanClient(scan)
 		if err != nil {
 			return nil, fmt.Errorf("list the clients: %w", err)
 		}
 		users = append(users, u)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list the clients: %w", err)
 	}
 	nodes, err := d.clientNodes(ctx, 0)
 	if err != nil {
@@ -197,20 +189,15 @@ func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
 
 // clientNodes returns the named nodes of a client, or of all clients for 0, by client.
 func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT client_id, node_id FROM client_nodes WHERE ?1 = 0 OR client_id = ?1 ORDER BY client_id, node_id`, user)
-	if err != nil {
-		return nil, fmt.Errorf("list the nodes of clients: %w", err)
-	}
-	defer rows.Close()
 	nodes := map[int64][]int64{}
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT client_id, node_id FROM client_nodes WHERE ?1 = 0 OR client_id = ?1 ORDER BY client_id, node_id`, user)) {
 		var u, n int64
-		if err := rows.Scan(&u, &n); err != nil {
+		if err := scan(&u, &n); err != nil {
 			return nil, fmt.Errorf("list the nodes of clients: %w", err)
 		}
 		nodes[u] = append(nodes[u], n)
 	}
-	return nodes, rows.Err()
+	return nodes, nil
 }
 
 // Client returns one client.
@@ -243,15 +230,10 @@ func (d *DB) ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := d.read.QueryContext(ctx, `SELECT `+clientColumns+`, password FROM clients ORDER BY id`)
-	if err != nil {
-		return nil, fmt.Errorf("list the logins of clients: %w", err)
-	}
-	defer rows.Close()
 	var logins []connexa.ClientLogin
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT `+clientColumns+`, password FROM clients ORDER BY id`)) {
 		var sealed []byte
-		u, err := scanClient(rows.Scan, &sealed)
+		u, err := scanClient(scan, &sealed)
 		if err != nil {
 			return nil, fmt.Errorf("list the logins of clients: %w", err)
 		}
@@ -262,28 +244,23 @@ func (d *DB) ClientLogins(ctx context.Context) ([]connexa.ClientLogin, error) {
 		u.Nodes = nodes[u.ID]
 		logins = append(logins, connexa.ClientLogin{Client: u, Password: connexa.Secret(plain)})
 	}
-	return logins, rows.Err()
+	return logins, nil
 }
 
 // ServiceTags returns the tags of the nodes that have, or had, a service.
 func (d *DB) ServiceTags(ctx context.Context) (map[int64][]string, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT n.id, n.tags FROM services g JOIN nodes n ON n.id = g.node_id`)
-	if err != nil {
-		return nil, fmt.Errorf("list the tags of services: %w", err)
-	}
-	defer rows.Close()
 	tags := map[int64][]string{}
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT n.id, n.tags FROM services g JOIN nodes n ON n.id = g.node_id`)) {
 		var (
 			node int64
 			text string
 		)
-		if err := rows.Scan(&node, &text); err != nil {
+		if err := scan(&node, &text); err != nil {
 			return nil, fmt.Errorf("list the tags of services: %w", err)
 		}
 		tags[node] = splitTags(text)
 	}
-	return tags, rows.Err()
+	return tags, nil
 }
 
 // AddClientTraffic adds traffic to the counters of clients and records when they were

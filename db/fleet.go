@@ -51,22 +51,17 @@ func (d *DB) computeFleet(ctx context.Context) (f connexa.Fleet, err error) {
 }
 
 func readFleetDays(ctx context.Context, q querier, since int64) ([]connexa.FleetDay, error) {
-	rows, err := q.QueryContext(ctx, `SELECT at, total, validated FROM fleet_days WHERE at >= ? ORDER BY at`, since)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var days []connexa.FleetDay
-	for rows.Next() {
+	for scan := range eachRow(q.QueryContext(ctx, `SELECT at, total, validated FROM fleet_days WHERE at >= ? ORDER BY at`, since)) {
 		var at int64
 		var f connexa.FleetDay
-		if err := rows.Scan(&at, &f.Total, &f.Validated); err != nil {
+		if err := scan(&at, &f.Total, &f.Validated); err != nil {
 			return nil, err
 		}
 		f.At = fromMillis(at)
 		days = append(days, f)
 	}
-	return days, rows.Err()
+	return days, nil
 }
 
 // speedClasses counts the nodes with a session by their last measurement. It is empty
@@ -76,17 +71,12 @@ func speedClasses(ctx context.Context, q querier) ([]connexa.SpeedClass, error) 
 	for _, from := range speedBounds[1:] {
 		class += fmt.Sprintf(" + (down >= %d)", from)
 	}
-	rows, err := q.QueryContext(ctx, `
-		SELECT `+class+`, count(*) FROM nodes INDEXED BY nodes_list
-		WHERE down IS NOT NULL AND status IN (SELECT value FROM json_each(?)) GROUP BY 1`, validated)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var classes []connexa.SpeedClass
-	for rows.Next() {
+	for scan := range eachRow(q.QueryContext(ctx, `
+		SELECT `+class+`, count(*) FROM nodes INDEXED BY nodes_list
+		WHERE down IS NOT NULL AND status IN (SELECT value FROM json_each(?)) GROUP BY 1`, validated)) {
 		var i, n int
-		if err := rows.Scan(&i, &n); err != nil {
+		if err := scan(&i, &n); err != nil {
 			return nil, err
 		}
 		if classes == nil {
@@ -100,7 +90,7 @@ func speedClasses(ctx context.Context, q querier) ([]connexa.SpeedClass, error) 
 		}
 		classes[i].Count = n
 	}
-	return classes, rows.Err()
+	return classes, nil
 }
 
 // validated are the statuses of nodes on which a session has come up, as JSON.
@@ -132,27 +122,19 @@ func slowestProviders(ctx context.Context, q querier) ([]connexa.Node, error) {
 // flappingNodes returns the nodes that changed their status most often. One or two
 // changes do not count.
 func flappingNodes(ctx context.Context, q querier, since int64) ([]connexa.Flapper, error) {
-	rows, err := q.QueryContext(ctx, `
-		SELECT node_id, sum(turns) FROM history_days INDEXED BY history_days_turns
-		WHERE turns > 0 AND at >= ? AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id)
-		GROUP BY node_id HAVING sum(turns) >= 3 ORDER BY 2 DESC, 1 LIMIT ?`, since, fleetTop)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var ids []int64
 	turns := map[int64]int{}
-	for rows.Next() {
+	for scan := range eachRow(q.QueryContext(ctx, `
+		SELECT node_id, sum(turns) FROM history_days INDEXED BY history_days_turns
+		WHERE turns > 0 AND at >= ? AND EXISTS (SELECT 1 FROM nodes WHERE id = node_id)
+		GROUP BY node_id HAVING sum(turns) >= 3 ORDER BY 2 DESC, 1 LIMIT ?`, since, fleetTop)) {
 		var id int64
 		var n int
-		if err := rows.Scan(&id, &n); err != nil {
+		if err := scan(&id, &n); err != nil {
 			return nil, err
 		}
 		ids = append(ids, id)
 		turns[id] = n
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
 	}
 	nodes, err := nodesByID(ctx, q, ids)
 	if err != nil {

@@ -85,20 +85,15 @@ func (d *DB) WaitingImports(ctx context.Context) ([]connexa.Import, error) {
 }
 
 func (d *DB) importsWhere(ctx context.Context, cond string, args ...any) ([]connexa.Import, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT `+importColumns+` FROM imports WHERE `+cond, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list imports: %w", err)
-	}
-	defer rows.Close()
 	var all []connexa.Import
-	for rows.Next() {
-		i, err := scanImport(rows.Scan)
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT `+importColumns+` FROM imports WHERE `+cond, args...)) {
+		i, err := scanImport(scan)
 		if err != nil {
 			return nil, fmt.Errorf("list imports: %w", err)
 		}
 		all = append(all, i)
 	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // changeImport updates one import if cond is still true. Otherwise it returns Conflict,
@@ -162,21 +157,16 @@ func (d *DB) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPl
 	if i.Conflict == 0 {
 		return plan, nil
 	}
-	rows, err := d.read.QueryContext(ctx, `SELECT choice, password, both, count(*) FROM import_lines INDEXED BY import_lines_choice
-		WHERE import_id = ? AND class = 'conflict' GROUP BY choice, password, both`, i.ID)
-	if err != nil {
-		return plan, fmt.Errorf("plan of import %d: %w", i.ID, err)
-	}
-	defer rows.Close()
 	mixed := false
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT choice, password, both, count(*) FROM import_lines INDEXED BY import_lines_choice
+		WHERE import_id = ? AND class = 'conflict' GROUP BY choice, password, both`, i.ID)) {
 		var (
 			chosen   connexa.Choice
 			password string
 			both     bool
 			n        int
 		)
-		if err := rows.Scan(&chosen, &password, &both, &n); err != nil {
+		if err := scan(&chosen, &password, &both, &n); err != nil {
 			return plan, fmt.Errorf("plan of import %d: %w", i.ID, err)
 		}
 		choice := i.ChoiceFor(chosen, password == passwordOnly, both)
@@ -200,7 +190,7 @@ func (d *DB) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPl
 		}
 		plan.All = choice
 	}
-	return plan, rows.Err()
+	return plan, nil
 }
 
 // SetImportChoice sets the choice for all conflicts and deletes the choices for single

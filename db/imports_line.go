@@ -32,24 +32,16 @@ func (d *DB) ImportLine(ctx context.Context, id, line int64) (connexa.ImportLine
 }
 
 func (d *DB) importLines(ctx context.Context, id int64, cond string, args ...any) ([]connexa.ImportLine, error) {
-	rows, err := d.read.QueryContext(ctx, `
+	var list []storedLine
+	for scan := range eachRow(d.read.QueryContext(ctx, `
 		SELECT l.id, l.line, l.class, l.choice, l.both, l.password, l.resets, coalesce(l.node_id, 0), l.problem, l.notes, l.sealed, coalesce(t.line, 0), t.sealed
 		FROM import_lines l LEFT JOIN import_lines t ON t.id = l.twin
-		WHERE l.import_id = ? AND `+cond, append([]any{id}, args...)...)
-	if err != nil {
-		return nil, fmt.Errorf("lines of import %d: %w", id, err)
-	}
-	defer rows.Close()
-	var list []storedLine
-	for rows.Next() {
-		l, err := d.scanLine(rows)
+		WHERE l.import_id = ? AND `+cond, append([]any{id}, args...)...)) {
+		l, err := d.scanLine(scan)
 		if err != nil {
 			return nil, fmt.Errorf("line %d of import %d: %w", l.Line, id, err)
 		}
 		list = append(list, l)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("lines of import %d: %w", id, err)
 	}
 	if err := d.compareConflicts(ctx, list); err != nil {
 		return nil, err
@@ -69,12 +61,12 @@ type storedLine struct {
 	node int64              // the node that it conflicts with, or 0
 }
 
-func (d *DB) scanLine(rows *sql.Rows) (l storedLine, err error) {
+func (d *DB) scanLine(scan func(...any) error) (l storedLine, err error) {
 	var (
 		password                     string
 		problem, notes, sealed, twin []byte
 	)
-	err = rows.Scan(&l.ID, &l.Line, &l.Class, &l.Choice, &l.Both, &password, &l.Resets, &l.node, &problem, &notes, &sealed, &l.Twin, &twin)
+	err = scan(&l.ID, &l.Line, &l.Class, &l.Choice, &l.Both, &password, &l.Resets, &l.node, &problem, &notes, &sealed, &l.Twin, &twin)
 	if err != nil {
 		return l, err
 	}
@@ -148,18 +140,12 @@ func (d *DB) compareConflicts(ctx context.Context, list []storedLine) error {
 func (d *DB) BadLines(ctx context.Context, id int64) iter.Seq2[connexa.ImportRow, error] {
 	return func(yield func(connexa.ImportRow, error) bool) {
 		fail := func(err error) { yield(connexa.ImportRow{}, fmt.Errorf("bad lines of import %d: %w", id, err)) }
-		rows, err := d.read.QueryContext(ctx, `SELECT line, problem, sealed FROM import_lines WHERE import_id = ? AND class = 'bad' ORDER BY id`, id)
-		if err != nil {
-			fail(err)
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
+		for scan := range eachRow(d.read.QueryContext(ctx, `SELECT line, problem, sealed FROM import_lines WHERE import_id = ? AND class = 'bad' ORDER BY id`, id)) {
 			var (
 				line            int
 				problem, sealed []byte
 			)
-			if err := rows.Scan(&line, &problem, &sealed); err != nil {
+			if err := scan(&line, &problem, &sealed); err != nil {
 				fail(err)
 				return
 			}
@@ -175,9 +161,6 @@ func (d *DB) BadLines(ctx context.Context, id int64) iter.Seq2[connexa.ImportRow
 			if !yield(r, nil) {
 				return
 			}
-		}
-		if err := rows.Err(); err != nil {
-			fail(err)
 		}
 	}
 }
@@ -217,19 +200,15 @@ func (d *DB) knownByID(ctx context.Context, ids []int64) (map[int64]known, error
 }
 
 func (d *DB) eachKnown(ctx context.Context, q querier, cond string, each func(known), args ...any) error {
-	rows, err := q.QueryContext(ctx, `SELECT `+nodeRow+`, password_mac FROM nodes WHERE `+cond, args...)
-	if err != nil {
-		return fmt.Errorf("find known nodes: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	for scan := range eachRow(q.QueryContext(ctx, `SELECT `+nodeRow+`, password_mac FROM nodes WHERE `+cond, args...)) {
 		var k known
-		if k.Node, err = scanNode(rows.Scan, &k.mac); err != nil {
+		var err error
+		if k.Node, err = scanNode(scan, &k.mac); err != nil {
 			return fmt.Errorf("find known nodes: %w", err)
 		}
 		each(k)
 	}
-	return rows.Err()
+	return nil
 }
 
 // nullableID returns NULL for zero.

@@ -293,18 +293,13 @@ func (f *filler) linesOf(ctx context.Context, numbers []int64) (map[server]first
 	if len(numbers) == 0 {
 		return found, nil
 	}
-	rows, err := f.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines INDEXED BY import_lines_server
-		WHERE server IN (SELECT value FROM json_each(?)) AND server IS NOT NULL AND import_id = ? ORDER BY id`, jsonIDs(numbers), f.id)
-	if err != nil {
-		return nil, fmt.Errorf("find lines before: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	for scan := range eachRow(f.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines INDEXED BY import_lines_server
+		WHERE server IN (SELECT value FROM json_each(?)) AND server IS NOT NULL AND import_id = ? ORDER BY id`, jsonIDs(numbers), f.id)) {
 		var (
 			id     int64
 			sealed []byte
 		)
-		if err := rows.Scan(&id, &sealed); err != nil {
+		if err := scan(&id, &sealed); err != nil {
 			return nil, fmt.Errorf("find lines before: %w", err)
 		}
 		r, err := f.db.ring.openLine(sealed)
@@ -317,7 +312,7 @@ func (f *filler) linesOf(ctx context.Context, numbers []int64) (map[server]first
 		}
 		found[serverOf(&k.Node)] = firstLine{k, id}
 	}
-	return found, rows.Err()
+	return found, nil
 }
 
 // countLine counts the logins of an address and reports the address if there are too

@@ -107,21 +107,16 @@ func (w *importWriter) addNew(ctx context.Context) error {
 // processWindow returns the ids of the next new lines in the order of writing, and the
 // largest id.
 func (w *importWriter) processWindow(ctx context.Context, drained int64) (ids []int64, end int64, err error) {
-	rows, err := w.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines WHERE import_id = ? AND class = 'new' AND id > ? ORDER BY id LIMIT ?`,
-		w.imp.ID, drained, importWindow)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
 	type place struct {
 		key string
 		id  int64
 	}
 	var places []place
 	var sealed sql.RawBytes
-	for rows.Next() {
+	for scan := range eachRow(w.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines WHERE import_id = ? AND class = 'new' AND id > ? ORDER BY id LIMIT ?`,
+		w.imp.ID, drained, importWindow)) {
 		var p place
-		if err := rows.Scan(&p.id, &sealed); err != nil {
+		if err := scan(&p.id, &sealed); err != nil {
 			return nil, 0, err
 		}
 		row, err := w.db.ring.openLine(sealed)
@@ -130,9 +125,6 @@ func (w *importWriter) processWindow(ctx context.Context, drained int64) (ids []
 		}
 		p.key = addressKey(strings.ToLower(row.Input.Address))
 		places, end = append(places, p), p.id
-	}
-	if err := rows.Err(); err != nil {
-		return nil, 0, err
 	}
 	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id)) })
 	ids = make([]int64, len(places))
@@ -185,16 +177,11 @@ func (w *importWriter) insertNew(ctx context.Context, batches [][]int64, write f
 
 // openLine reads lines in the order of ids and parses their nodes.
 func (w *importWriter) openLine(ctx context.Context, ids []int64) ([]ready, error) {
-	rows, err := w.db.read.QueryContext(ctx, `SELECT l.id, l.choice, l.password, l.both, l.sealed FROM json_each(?) j CROSS JOIN import_lines l ON l.id = j.value ORDER BY j.key`, jsonIDs(ids))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	lines := make([]ready, 0, len(ids))
 	var sealed sql.RawBytes
-	for rows.Next() {
+	for scan := range eachRow(w.db.read.QueryContext(ctx, `SELECT l.id, l.choice, l.password, l.both, l.sealed FROM json_each(?) j CROSS JOIN import_lines l ON l.id = j.value ORDER BY j.key`, jsonIDs(ids))) {
 		var l ready
-		if err := rows.Scan(&l.id, &l.choice, &l.differs, &l.both, &sealed); err != nil {
+		if err := scan(&l.id, &l.choice, &l.differs, &l.both, &sealed); err != nil {
 			return nil, err
 		}
 		row, err := w.db.ring.openLine(sealed)
@@ -209,7 +196,7 @@ func (w *importWriter) openLine(ctx context.Context, ids []int64) ([]ready, erro
 		}
 		lines = append(lines, l)
 	}
-	return lines, rows.Err()
+	return lines, nil
 }
 
 // counts is the result of one batch.

@@ -151,35 +151,26 @@ func (d *DB) RequeueSuspects(ctx context.Context) (int64, error) {
 
 // queryIDs reads the first column of rows. Its parameters are the results of a query.
 func queryIDs(rows *sql.Rows, err error) ([]int64, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var ids []int64
-	for rows.Next() {
+	for scan := range eachRow(rows, err) {
 		var id int64
-		if err := rows.Scan(&id); err != nil {
+		if err := scan(&id); err != nil {
 			return nil, err
 		}
 		ids = append(ids, id)
 	}
-	return ids, rows.Err()
+	return ids, nil
 }
 
 // Revisions returns the revisions of the nodes at an address, by node.
 func (d *DB) Revisions(ctx context.Context, address string) (map[int64]int64, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT id, revision FROM nodes WHERE address = ?`, address)
-	if err != nil {
-		return nil, fmt.Errorf("read the revisions at %s: %w", address, err)
-	}
-	defer rows.Close()
 	m := map[int64]int64{}
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT id, revision FROM nodes WHERE address = ?`, address)) {
 		var id, revision int64
-		if err := rows.Scan(&id, &revision); err != nil {
+		if err := scan(&id, &revision); err != nil {
 			return nil, fmt.Errorf("read the revisions at %s: %w", address, err)
 		}
 		m[id] = revision
 	}
-	return m, rows.Err()
+	return m, nil
 }

@@ -10,22 +10,17 @@ import (
 // CountLiveJobs counts the jobs that have not ended, for every kind.
 func (d *DB) CountLiveJobs(ctx context.Context) ([]connexa.LiveJobs, error) {
 	// Two indexes are enough for this; a query by state would look up each job.
-	rows, err := d.read.QueryContext(ctx, `
+	counts := []connexa.LiveJobs{{Kind: connexa.Ping}, {Kind: connexa.Login}, {Kind: connexa.Speed}}
+	for scan := range eachRow(d.read.QueryContext(ctx, `
 		SELECT kind, sum(n), sum(queued) FROM (
 			SELECT kind, count(*) AS n, 0 AS queued FROM jobs INDEXED BY jobs_one_live WHERE finished_at IS NULL GROUP BY kind
 			UNION ALL SELECT kind, 0, count(*) FROM jobs INDEXED BY jobs_due WHERE state = 'queued' GROUP BY kind)
-		GROUP BY kind`)
-	if err != nil {
-		return nil, fmt.Errorf("count the jobs: %w", err)
-	}
-	defer rows.Close()
-	counts := []connexa.LiveJobs{{Kind: connexa.Ping}, {Kind: connexa.Login}, {Kind: connexa.Speed}}
-	for rows.Next() {
+		GROUP BY kind`)) {
 		var (
 			kind        connexa.Kind
 			all, queued int
 		)
-		if err := rows.Scan(&kind, &all, &queued); err != nil {
+		if err := scan(&kind, &all, &queued); err != nil {
 			return nil, fmt.Errorf("count the jobs: %w", err)
 		}
 		for i := range counts {
@@ -34,5 +29,5 @@ func (d *DB) CountLiveJobs(ctx context.Context) ([]connexa.LiveJobs, error) {
 			}
 		}
 	}
-	return counts, rows.Err()
+	return counts, nil
 }

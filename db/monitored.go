@@ -70,24 +70,19 @@ func (d *DB) EndFlapping(ctx context.Context) ([]connexa.StableNode, error) {
 	const few = 200
 	now := d.now().UnixMilli()
 	// On a reader first, because the writer is seldom needed.
-	rows, err := d.read.QueryContext(ctx, `
-		SELECT n.id, n.address, n.port, n.status, EXISTS (SELECT 1 FROM monitored WHERE node_id = n.id)
-		FROM flaps f JOIN nodes n ON n.id = f.node_id WHERE f.until > 0 AND f.until <= ? ORDER BY f.until LIMIT ?`, now, few)
-	if err != nil {
-		return nil, fmt.Errorf("look for settled nodes: %w", err)
-	}
-	defer rows.Close()
 	var settled []connexa.StableNode
 	var ids []int64
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `
+		SELECT n.id, n.address, n.port, n.status, EXISTS (SELECT 1 FROM monitored WHERE node_id = n.id)
+		FROM flaps f JOIN nodes n ON n.id = f.node_id WHERE f.until > 0 AND f.until <= ? ORDER BY f.until LIMIT ?`, now, few)) {
 		var s connexa.StableNode
-		if err := rows.Scan(&s.NodeID, &s.Address, &s.Port, &s.Status, &s.Monitored); err != nil {
+		if err := scan(&s.NodeID, &s.Address, &s.Port, &s.Status, &s.Monitored); err != nil {
 			return nil, fmt.Errorf("look for settled nodes: %w", err)
 		}
 		settled, ids = append(settled, s), append(ids, s.NodeID)
 	}
-	if err := rows.Err(); err != nil || len(ids) == 0 {
-		return nil, err
+	if len(ids) == 0 {
+		return nil, nil
 	}
 	return settled, d.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE flaps SET until = 0 WHERE node_id IN (SELECT value FROM json_each(?)) AND until <= ?`, jsonIDs(ids), now)
@@ -115,22 +110,17 @@ func scanMonitored(scan func(...any) error) (w connexa.Monitored, err error) {
 
 // DueMonitored returns up to n monitored nodes that are due, the longest overdue first.
 func (d *DB) DueMonitored(ctx context.Context, n int) ([]connexa.Monitored, error) {
-	rows, err := d.read.QueryContext(ctx, `
-		SELECT `+monitoredColumns+` FROM monitored w INDEXED BY monitored_due JOIN nodes n ON n.id = w.node_id
-		WHERE w.due_at <= ? ORDER BY w.due_at LIMIT ?`, d.now().UnixMilli(), n)
-	if err != nil {
-		return nil, fmt.Errorf("list what the monitor looks at: %w", err)
-	}
-	defer rows.Close()
 	var list []connexa.Monitored
-	for rows.Next() {
-		w, err := scanMonitored(rows.Scan)
+	for scan := range eachRow(d.read.QueryContext(ctx, `
+		SELECT `+monitoredColumns+` FROM monitored w INDEXED BY monitored_due JOIN nodes n ON n.id = w.node_id
+		WHERE w.due_at <= ? ORDER BY w.due_at LIMIT ?`, d.now().UnixMilli(), n)) {
+		w, err := scanMonitored(scan)
 		if err != nil {
 			return nil, fmt.Errorf("list what the monitor looks at: %w", err)
 		}
 		list = append(list, w)
 	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // CountMonitored returns the number of nodes with a planned probe.

@@ -67,19 +67,14 @@ func (d *DB) exportNodes(ctx context.Context, s connexa.Selection, secrets bool,
 }
 
 func sealedPasswords(ctx context.Context, q querier, ids []int64) (map[int64][]byte, error) {
-	rows, err := q.QueryContext(ctx, `SELECT id, password FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	sealed := make(map[int64][]byte, len(ids))
-	for rows.Next() {
+	for scan := range eachRow(q.QueryContext(ctx, `SELECT id, password FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))) {
 		var id int64
 		var b []byte
-		if err := rows.Scan(&id, &b); err != nil {
+		if err := scan(&id, &b); err != nil {
 			return nil, err
 		}
 		sealed[id] = b
 	}
-	return sealed, rows.Err()
+	return sealed, nil
 }

@@ -64,23 +64,18 @@ func (d *DB) computeFacets(ctx context.Context) (f connexa.Facets, err error) {
 
 // countProbes counts the nodes by the results of probes, in one pass.
 func countProbes(ctx context.Context, q querier, f *connexa.Facets) error {
-	rows, err := q.QueryContext(ctx, `
-		SELECT status, silences + tunnel_failures + refusals > 0, checked_at IS NOT NULL, basis_reached, basis_cause, count(*)
-		FROM nodes INDEXED BY nodes_list GROUP BY 1, 2, 3, 4, 5`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
 	f.Statuses, f.Reached = make(map[connexa.Status]int), make(map[connexa.Step]int)
 	causes := make(map[string]int)
-	for rows.Next() {
+	for scan := range eachRow(q.QueryContext(ctx, `
+		SELECT status, silences + tunnel_failures + refusals > 0, checked_at IS NOT NULL, basis_reached, basis_cause, count(*)
+		FROM nodes INDEXED BY nodes_list GROUP BY 1, 2, 3, 4, 5`)) {
 		var (
 			status          connexa.Status
 			suspect, probed bool
 			height, n       int
 			cause           string
 		)
-		if err := rows.Scan(&status, &suspect, &probed, &height, &cause, &n); err != nil {
+		if err := scan(&status, &suspect, &probed, &height, &cause, &n); err != nil {
 			return err
 		}
 		f.Total += n
@@ -96,27 +91,22 @@ func countProbes(ctx context.Context, q querier, f *connexa.Facets) error {
 		}
 	}
 	f.Causes = mostFrequent(causes)
-	return rows.Err()
+	return nil
 }
 
 // countBy counts the nodes of each value of a column in an index, without empty
 // values.
 func countBy(ctx context.Context, q querier, index, column string) (map[string]int, error) {
-	rows, err := q.QueryContext(ctx, `SELECT `+column+`, count(*) FROM nodes INDEXED BY `+index+` WHERE `+column+` <> '' GROUP BY 1`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	values := make(map[string]int)
-	for rows.Next() {
+	for scan := range eachRow(q.QueryContext(ctx, `SELECT `+column+`, count(*) FROM nodes INDEXED BY `+index+` WHERE `+column+` <> '' GROUP BY 1`)) {
 		var value string
 		var n int
-		if err := rows.Scan(&value, &n); err != nil {
+		if err := scan(&value, &n); err != nil {
 			return nil, err
 		}
 		values[value] = n
 	}
-	return values, rows.Err()
+	return values, nil
 }
 
 // eachTag converts counts of sets of tags to counts of tags.

@@ -39,21 +39,13 @@ func nodesByID(ctx context.Context, q querier, ids []int64) ([]connexa.Node, err
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := q.QueryContext(ctx, `SELECT `+nodeRow+` FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))
-	if err != nil {
-		return nil, fmt.Errorf("read nodes: %w", err)
-	}
-	defer rows.Close()
 	found := make(map[int64]connexa.Node, len(ids))
-	for rows.Next() {
-		n, err := scanNode(rows.Scan)
+	for scan := range eachRow(q.QueryContext(ctx, `SELECT `+nodeRow+` FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))) {
+		n, err := scanNode(scan)
 		if err != nil {
 			return nil, fmt.Errorf("read nodes: %w", err)
 		}
 		found[n.ID] = n
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read nodes: %w", err)
 	}
 	nodes := make([]connexa.Node, 0, len(found))
 	for _, id := range ids {

@@ -185,25 +185,20 @@ func pageSQL(q connexa.ListQuery, at *position) (string, []any) {
 
 func findPage(ctx context.Context, tx querier, q connexa.ListQuery, at *position) (ids []int64, keys [][]any, err error) {
 	query, args := pageSQL(q, at)
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
 	n := len(orderKeys(q.Sort))
-	for rows.Next() {
+	for scan := range eachRow(tx.QueryContext(ctx, query, args...)) {
 		var id int64
 		of := make([]any, n)
 		into := []any{&id}
 		for i := range of {
 			into = append(into, &of[i])
 		}
-		if err := rows.Scan(into...); err != nil {
+		if err := scan(into...); err != nil {
 			return nil, nil, err
 		}
 		ids, keys = append(ids, id), append(keys, of)
 	}
-	return ids, keys, rows.Err()
+	return ids, keys, nil
 }
 
 func countRows(ctx context.Context, q querier, f connexa.Filter) (int, error) {

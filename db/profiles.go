@@ -80,21 +80,16 @@ func (d *DB) DeleteProfile(ctx context.Context, id int64) error {
 // Profiles lists the profiles of one client, or of all clients for 0, by client, the
 // newest first.
 func (d *DB) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles p JOIN clients u ON u.id = p.client_id
-		WHERE ?1 = 0 OR p.client_id = ?1 ORDER BY u.name, p.revoked_at > 0, p.id DESC`, user)
-	if err != nil {
-		return nil, fmt.Errorf("list profiles: %w", err)
-	}
-	defer rows.Close()
 	var list []connexa.Profile
-	for rows.Next() {
-		p, err := scanProfile(rows.Scan)
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles p JOIN clients u ON u.id = p.client_id
+		WHERE ?1 = 0 OR p.client_id = ?1 ORDER BY u.name, p.revoked_at > 0, p.id DESC`, user)) {
+		p, err := scanProfile(scan)
 		if err != nil {
 			return nil, fmt.Errorf("list profiles: %w", err)
 		}
 		list = append(list, p)
 	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // ProfileKey returns a profile with its certificate and key, or Conflict if it was revoked
@@ -160,21 +155,16 @@ func (d *DB) UseProfileLink(ctx context.Context, id int64) error {
 
 // ProfileLinks counts the usable links, by profile.
 func (d *DB) ProfileLinks(ctx context.Context) (map[int64]int, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT profile_id, count(*) FROM profile_links WHERE expires_at > ? GROUP BY 1`, toMillis(d.now()))
-	if err != nil {
-		return nil, fmt.Errorf("count the links to profiles: %w", err)
-	}
-	defer rows.Close()
 	counts := map[int64]int{}
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT profile_id, count(*) FROM profile_links WHERE expires_at > ? GROUP BY 1`, toMillis(d.now()))) {
 		var (
 			id int64
 			n  int
 		)
-		if err := rows.Scan(&id, &n); err != nil {
+		if err := scan(&id, &n); err != nil {
 			return nil, fmt.Errorf("count the links to profiles: %w", err)
 		}
 		counts[id] = n
 	}
-	return counts, rows.Err()
+	return counts, nil
 }

@@ -67,7 +67,7 @@ func (d *DB) startRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (run co
 	if _, err := tx.ExecContext(ctx, `UPDATE runs SET total = ? WHERE id = ?`, total, id); err != nil {
 		return run, err
 	}
-	return scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
+	return scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id).Scan)
 }
 
 func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64, error) {
@@ -179,13 +179,13 @@ func (d *DB) setRunState(ctx context.Context, tx *sql.Tx, id int64, from, to con
 
 const runColumns = `id, kind, state, label, notice, by, coalesce(import_id, 0), monitor, total, good, slow, bad, inconclusive, created_at, coalesce(finished_at, 0)`
 
-func scanRun(row interface{ Scan(...any) error }) (connexa.Run, error) {
+func scanRun(scan func(...any) error) (connexa.Run, error) {
 	var (
 		r              connexa.Run
 		label, notice  string
 		created, ended int64
 	)
-	if err := row.Scan(&r.ID, &r.Kind, &r.State, &label, &notice, &r.By, &r.ImportID, &r.Monitor,
+	if err := scan(&r.ID, &r.Kind, &r.State, &label, &notice, &r.By, &r.ImportID, &r.Monitor,
 		&r.Total, &r.Good, &r.Slow, &r.Bad, &r.Inconclusive, &created, &ended); err != nil {
 		return r, err
 	}
@@ -201,7 +201,7 @@ func scanRun(row interface{ Scan(...any) error }) (connexa.Run, error) {
 
 // Run returns one run.
 func (d *DB) Run(ctx context.Context, id int64) (connexa.Run, error) {
-	r, err := scanRun(d.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id))
+	r, err := scanRun(d.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id).Scan)
 	return r, translateError(err)
 }
 
@@ -235,26 +235,22 @@ func (d *DB) AnyGoodRun(ctx context.Context) (found bool, err error) {
 }
 
 func (d *DB) queryRuns(ctx context.Context, query string, args ...any) ([]connexa.Run, error) {
-	rows, err := d.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
-	}
-	defer rows.Close()
 	var runs []connexa.Run
-	for rows.Next() {
-		r, err := scanRun(rows)
+	for scan := range eachRow(d.read.QueryContext(ctx, query, args...)) {
+		r, err := scanRun(scan)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("list runs: %w", err)
 		}
 		runs = append(runs, r)
 	}
-	return runs, rows.Err()
+	return runs, nil
 }
 
 // RunGroups groups the jobs of a run by result and cause, the largest group first, each
 // with its first few nodes. Jobs that have not ended are the group without a result.
 func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGroup, error) {
-	rows, err := d.read.QueryContext(ctx, `
+	var groups []connexa.RunGroup
+	for scan := range eachRow(d.read.QueryContext(ctx, `
 		WITH mine AS (
 			SELECT j.id, j.node_id, CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.result END AS result, j.reached, j.cause
 			FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id WHERE rj.run_id = ? AND rj.chained = 0),
@@ -263,20 +259,14 @@ func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGro
 				row_number() OVER (PARTITION BY result, reached, cause ORDER BY id) AS place FROM mine)
 		SELECT r.result, r.reached, r.cause, r.size, coalesce(n.id, 0), coalesce(n.address, ''), coalesce(n.port, 0), coalesce(n.login, '')
 		FROM ranked r LEFT JOIN nodes n ON n.id = r.node_id WHERE r.place <= ?
-		ORDER BY r.size DESC, r.result, r.reached, r.cause, r.place`, id, few)
-	if err != nil {
-		return nil, fmt.Errorf("group run %d: %w", id, err)
-	}
-	defer rows.Close()
-	var groups []connexa.RunGroup
-	for rows.Next() {
+		ORDER BY r.size DESC, r.result, r.reached, r.cause, r.place`, id, few)) {
 		var (
 			g      connexa.RunGroup
 			n      connexa.RunNode
 			height int
 		)
-		if err := rows.Scan(&g.Result, &height, &g.Cause, &g.Count, &n.ID, &n.Address, &n.Port, &n.Login); err != nil {
-			return nil, err
+		if err := scan(&g.Result, &height, &g.Cause, &g.Count, &n.ID, &n.Address, &n.Port, &n.Login); err != nil {
+			return nil, fmt.Errorf("group run %d: %w", id, err)
 		}
 		g.Reached = connexa.StepAt(height)
 		if last := len(groups) - 1; last < 0 || groups[last].Result != g.Result || groups[last].Reached != g.Reached || groups[last].Cause != g.Cause {
@@ -285,7 +275,7 @@ func (d *DB) RunGroups(ctx context.Context, id int64, few int) ([]connexa.RunGro
 		g2 := &groups[len(groups)-1]
 		g2.Nodes = append(g2.Nodes, n)
 	}
-	return groups, rows.Err()
+	return groups, nil
 }
 
 // RunNodes returns the existing nodes of a run whose jobs ended with one of results, and with
@@ -304,23 +294,18 @@ func (d *DB) RunNodes(ctx context.Context, id int64, results []connexa.Result, c
 
 // LiveJobs returns the kinds of probe that run on the nodes now.
 func (d *DB) LiveJobs(ctx context.Context, nodeIDs []int64) (map[int64][]connexa.Kind, error) {
-	rows, err := d.read.QueryContext(ctx, `
-		SELECT j.node_id, j.kind FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL
-		WHERE j.state = 'running'`, jsonIDs(nodeIDs))
-	if err != nil {
-		return nil, fmt.Errorf("live jobs: %w", err)
-	}
-	defer rows.Close()
 	live := map[int64][]connexa.Kind{}
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `
+		SELECT j.node_id, j.kind FROM json_each(?) c JOIN jobs j INDEXED BY jobs_one_live ON j.node_id = c.value AND j.finished_at IS NULL
+		WHERE j.state = 'running'`, jsonIDs(nodeIDs))) {
 		var (
 			id   int64
 			kind connexa.Kind
 		)
-		if err := rows.Scan(&id, &kind); err != nil {
-			return nil, err
+		if err := scan(&id, &kind); err != nil {
+			return nil, fmt.Errorf("live jobs: %w", err)
 		}
 		live[id] = append(live[id], kind)
 	}
-	return live, rows.Err()
+	return live, nil
 }

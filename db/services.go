@@ -173,23 +173,18 @@ func (d *DB) WantedServices(ctx context.Context) ([]connexa.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := d.read.QueryContext(ctx, `
+	var list []connexa.Service
+	for scan := range eachRow(d.read.QueryContext(ctx, `
 		SELECT n.id, n.address, n.port, n.login, n.password, n.encryption, n.allow_pap, n.revision,
 			g.port, g.user, g.secret, g.private, g.mail, g.seen_at, g.down
-		FROM services g JOIN nodes n ON n.id = g.node_id WHERE g.wanted = 1 ORDER BY n.id`)
-	if err != nil {
-		return nil, fmt.Errorf("list the services: %w", err)
-	}
-	defer rows.Close()
-	var list []connexa.Service
-	for rows.Next() {
+		FROM services g JOIN nodes n ON n.id = g.node_id WHERE g.wanted = 1 ORDER BY n.id`)) {
 		var (
 			s                connexa.Service
 			password, secret []byte
 			port             uint16
 			seen             int64
 		)
-		if err := rows.Scan(&s.NodeID, &s.Address, &s.Port, &s.Login, &password, &s.Encryption, &s.AllowPAP, &s.Revision,
+		if err := scan(&s.NodeID, &s.Address, &s.Port, &s.Login, &password, &s.Encryption, &s.AllowPAP, &s.Revision,
 			&port, &s.User, &secret, &s.Private, &s.Mail, &seen, &s.Down); err != nil {
 			return nil, fmt.Errorf("list the services: %w", err)
 		}
@@ -207,7 +202,7 @@ func (d *DB) WantedServices(ctx context.Context) ([]connexa.Service, error) {
 		}
 		list = append(list, s)
 	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // SaveServiceReport writes the observed state of a service. A change of its state or of
@@ -271,20 +266,15 @@ func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.
 	if nodes != nil {
 		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{jsonIDs(nodes)}
 	}
-	rows, err := d.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read services: %w", err)
-	}
-	defer rows.Close()
 	found := make(map[int64]connexa.ServiceRow)
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, query, args...)) {
 		var (
 			r                           connexa.ServiceRow
 			reason                      string
 			since, retry, upAt, latency int64
 			port                        uint16
 		)
-		if err := rows.Scan(&r.NodeID, &r.State, &since, &reason, &r.Cause, &r.Failures, &retry, &upAt, &r.LocalIP, &r.ExitIP, &latency,
+		if err := scan(&r.NodeID, &r.State, &since, &reason, &r.Cause, &r.Failures, &retry, &upAt, &r.LocalIP, &r.ExitIP, &latency,
 			&r.Wanted, &port, &r.User, &r.Private, &r.Mail, &r.Up, &r.Down, &r.Open); err != nil {
 			return nil, fmt.Errorf("read services: %w", err)
 		}
@@ -295,7 +285,7 @@ func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.
 		r.Latency, r.Listen = time.Duration(latency)*time.Microsecond, netip.AddrPortFrom(listen, port)
 		found[r.NodeID] = r
 	}
-	return found, rows.Err()
+	return found, nil
 }
 
 // ServiceSecret returns the password of the generated credential of a node's service.

@@ -10,24 +10,19 @@ import (
 
 // ServiceCounts counts the services that are switched on or still run, by state.
 func (d *DB) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, error) {
-	rows, err := d.read.QueryContext(ctx, `
-		SELECT iif(state = 'off', 'starting', state), count(*) FROM services WHERE wanted = 1 OR state <> 'off' GROUP BY 1`)
-	if err != nil {
-		return nil, fmt.Errorf("count services: %w", err)
-	}
-	defer rows.Close()
 	counts := make(map[connexa.ServiceState]int)
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `
+		SELECT iif(state = 'off', 'starting', state), count(*) FROM services WHERE wanted = 1 OR state <> 'off' GROUP BY 1`)) {
 		var (
 			state connexa.ServiceState
 			n     int
 		)
-		if err := rows.Scan(&state, &n); err != nil {
+		if err := scan(&state, &n); err != nil {
 			return nil, fmt.Errorf("count services: %w", err)
 		}
 		counts[state] = n
 	}
-	return counts, rows.Err()
+	return counts, nil
 }
 
 // PlanServices returns the effect of switching the services of the nodes in s.
@@ -53,41 +48,31 @@ func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.Ser
 // ServiceRates returns the traffic rates of the services of nodes in the last complete
 // sample. It leaves out services without traffic.
 func (d *DB) ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error) {
-	rows, err := d.read.QueryContext(ctx, `
+	rates := make(map[int64]connexa.ServiceRate)
+	for scan := range eachRow(d.read.QueryContext(ctx, `
 		SELECT node_id, max(at), up, down FROM traffic
 		WHERE span = ? AND at >= ? AND node_id IN (SELECT value FROM json_each(?)) GROUP BY node_id`,
-		connexa.TrafficSample, toMillis(d.now().Add(-2*sampleLength)), jsonIDs(nodes))
-	if err != nil {
-		return nil, fmt.Errorf("the rates of services: %w", err)
-	}
-	defer rows.Close()
-	rates := make(map[int64]connexa.ServiceRate)
-	for rows.Next() {
+		connexa.TrafficSample, toMillis(d.now().Add(-2*sampleLength)), jsonIDs(nodes))) {
 		var node, at, up, down int64
-		if err := rows.Scan(&node, &at, &up, &down); err != nil {
+		if err := scan(&node, &at, &up, &down); err != nil {
 			return nil, fmt.Errorf("the rates of services: %w", err)
 		}
 		const seconds = int64(sampleLength / time.Second)
 		rates[node] = connexa.ServiceRate{Up: up * 8 / seconds, Down: down * 8 / seconds}
 	}
-	return rates, rows.Err()
+	return rates, nil
 }
 
 // ServiceSecrets returns the passwords of the generated credentials of the services of
 // nodes, by node.
 func (d *DB) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT node_id, secret FROM services WHERE node_id IN (SELECT value FROM json_each(?))`, jsonIDs(nodes))
-	if err != nil {
-		return nil, fmt.Errorf("the credentials of services: %w", err)
-	}
-	defer rows.Close()
 	secrets := make(map[int64]connexa.Secret)
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT node_id, secret FROM services WHERE node_id IN (SELECT value FROM json_each(?))`, jsonIDs(nodes))) {
 		var (
 			node   int64
 			sealed []byte
 		)
-		if err := rows.Scan(&node, &sealed); err != nil {
+		if err := scan(&node, &sealed); err != nil {
 			return nil, fmt.Errorf("the credentials of services: %w", err)
 		}
 		plain, err := d.ring.unseal(servicePurpose, sealed)
@@ -96,5 +81,5 @@ func (d *DB) ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]conne
 		}
 		secrets[node] = connexa.Secret(plain)
 	}
-	return secrets, rows.Err()
+	return secrets, nil
 }

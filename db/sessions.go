@@ -76,26 +76,18 @@ func (d *DB) SessionAlive(ctx context.Context, token connexa.Secret) (bool, erro
 // current is marked.
 func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
 	now, idle := d.aliveArgs()
-	rows, err := d.read.QueryContext(ctx, `
+	var list []connexa.Session
+	for scan := range eachRow(d.read.QueryContext(ctx, `
 		SELECT id, account_id, created_at, seen_at, expires_at, address, agent, token_hash = ?
 		FROM sessions WHERE account_id = ? AND `+aliveSession+` ORDER BY seen_at DESC, id DESC`,
-		tokenHash(current), userID, now, idle)
-	if err != nil {
-		return nil, fmt.Errorf("list sessions: %w", err)
-	}
-	defer rows.Close()
-	var list []connexa.Session
-	for rows.Next() {
+		tokenHash(current), userID, now, idle)) {
 		var s connexa.Session
 		var created, seen, expires int64
-		if err := rows.Scan(&s.ID, &s.AccountID, &created, &seen, &expires, &s.Address, &s.Agent, &s.Current); err != nil {
+		if err := scan(&s.ID, &s.AccountID, &created, &seen, &expires, &s.Address, &s.Agent, &s.Current); err != nil {
 			return nil, fmt.Errorf("list sessions: %w", err)
 		}
 		s.CreatedAt, s.SeenAt, s.ExpiresAt = fromMillis(created), fromMillis(seen), fromMillis(expires)
 		list = append(list, s)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list sessions: %w", err)
 	}
 	return list, nil
 }
@@ -187,21 +179,13 @@ func (s *SessionStore) DeleteCtx(ctx context.Context, token string) error {
 // browsers have the tokens.
 func (s *SessionStore) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	now, idle := s.d.aliveArgs()
-	rows, err := s.d.read.QueryContext(ctx, `SELECT token_hash, data FROM sessions WHERE data <> x'' AND `+aliveSession, now, idle)
-	if err != nil {
-		return nil, fmt.Errorf("read all sessions: %w", err)
-	}
-	defer rows.Close()
 	all := map[string][]byte{}
-	for rows.Next() {
+	for scan := range eachRow(s.d.read.QueryContext(ctx, `SELECT token_hash, data FROM sessions WHERE data <> x'' AND `+aliveSession, now, idle)) {
 		var hash, data []byte
-		if err := rows.Scan(&hash, &data); err != nil {
+		if err := scan(&hash, &data); err != nil {
 			return nil, fmt.Errorf("read all sessions: %w", err)
 		}
 		all[hex.EncodeToString(hash)] = data
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read all sessions: %w", err)
 	}
 	return all, nil
 }

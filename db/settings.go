@@ -119,14 +119,9 @@ func (d *DB) Settings(ctx context.Context) (connexa.Settings, error) {
 func readSettings(ctx context.Context, q queryer) (connexa.Settings, error) {
 	s := connexa.DefaultSettings()
 	fields := settingFields(&s)
-	rows, err := q.QueryContext(ctx, `SELECT name, value FROM settings`)
-	if err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	for scan := range eachRow(q.QueryContext(ctx, `SELECT name, value FROM settings`)) {
 		var name, value string
-		if err := rows.Scan(&name, &value); err != nil {
+		if err := scan(&name, &value); err != nil {
 			return s, fmt.Errorf("read settings: %w", err)
 		}
 		for _, f := range fields {
@@ -137,9 +132,6 @@ func readSettings(ctx context.Context, q queryer) (connexa.Settings, error) {
 				return s, fmt.Errorf("read setting %s: %w", name, err)
 			}
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return s, fmt.Errorf("read settings: %w", err)
 	}
 	return s, nil
 }

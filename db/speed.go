@@ -33,19 +33,14 @@ func followWithSpeed(t *stmtTx, j connexa.Job, run int64) error {
 
 // SpeedEndpoints lists the endpoints of speed tests in order, with their tokens.
 func (d *DB) SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT kind, url, up_url, token FROM speed_endpoints ORDER BY place, id`)
-	if err != nil {
-		return nil, fmt.Errorf("list speed endpoints: %w", err)
-	}
-	defer rows.Close()
 	var list []connexa.Endpoint
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT kind, url, up_url, token FROM speed_endpoints ORDER BY place, id`)) {
 		var (
 			e      connexa.Endpoint
 			sealed []byte
 			err    error
 		)
-		if err := rows.Scan(&e.Kind, &e.URL, &e.UpURL, &sealed); err != nil {
+		if err := scan(&e.Kind, &e.URL, &e.UpURL, &sealed); err != nil {
 			return nil, fmt.Errorf("list speed endpoints: %w", err)
 		}
 		if e.URL, err = d.openAddress(e.URL); err == nil {
@@ -63,7 +58,7 @@ func (d *DB) SpeedEndpoints(ctx context.Context) ([]connexa.Endpoint, error) {
 		}
 		list = append(list, e)
 	}
-	return list, rows.Err()
+	return list, nil
 }
 
 const (

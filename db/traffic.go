@@ -57,24 +57,19 @@ func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Tr
 // Traffic lists the traffic of a node's service in the spans that began at from or later,
 // the oldest first. It leaves out spans without traffic.
 func (d *DB) Traffic(ctx context.Context, node int64, span connexa.TrafficSpan, from time.Time) ([]connexa.TrafficPoint, error) {
-	rows, err := d.read.QueryContext(ctx, `SELECT at, up, down FROM traffic WHERE node_id = ? AND span = ? AND at >= ? ORDER BY at`, node, span, toMillis(from))
-	if err != nil {
-		return nil, fmt.Errorf("traffic of node %d: %w", node, err)
-	}
-	defer rows.Close()
 	var points []connexa.TrafficPoint
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT at, up, down FROM traffic WHERE node_id = ? AND span = ? AND at >= ? ORDER BY at`, node, span, toMillis(from))) {
 		var (
 			p  connexa.TrafficPoint
 			at int64
 		)
-		if err := rows.Scan(&at, &p.Up, &p.Down); err != nil {
+		if err := scan(&at, &p.Up, &p.Down); err != nil {
 			return nil, fmt.Errorf("traffic of node %d: %w", node, err)
 		}
 		p.At = fromMillis(at)
 		points = append(points, p)
 	}
-	return points, rows.Err()
+	return points, nil
 }
 
 // pruneTraffic deletes spans that are older than keep allows, in batches.

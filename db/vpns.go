@@ -214,24 +214,19 @@ func (d *DB) VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNR
 	if nodes != nil {
 		query, args = query+` WHERE node_id IN (SELECT value FROM json_each(?))`, []any{jsonIDs(nodes)}
 	}
-	rows, err := d.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read OpenVPN exits: %w", err)
-	}
-	defer rows.Close()
 	found := make(map[int64]connexa.VPNRow)
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, query, args...)) {
 		var (
 			r    connexa.VPNRow
 			port uint16
 		)
-		if err := rows.Scan(&r.NodeID, &r.Wanted, &r.Protocol, &r.Together, &port); err != nil {
+		if err := scan(&r.NodeID, &r.Wanted, &r.Protocol, &r.Together, &port); err != nil {
 			return nil, fmt.Errorf("read OpenVPN exits: %w", err)
 		}
 		r.Listen = netip.AddrPortFrom(listen, port)
 		found[r.NodeID] = r
 	}
-	return found, rows.Err()
+	return found, nil
 }
 
 // vpnListen returns the address on which OpenVPN exits listen.
@@ -260,13 +255,8 @@ func (d *DB) VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, er
 	} else {
 		query += ` WHERE wanted = 1`
 	}
-	rows, err := d.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read OpenVPN exits: %w", err)
-	}
-	defer rows.Close()
 	found := make(map[int64]connexa.VPN)
-	for rows.Next() {
+	for scan := range eachRow(d.read.QueryContext(ctx, query, args...)) {
 		var (
 			node        int64
 			v           connexa.VPN
@@ -274,7 +264,7 @@ func (d *DB) VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, er
 			protocol    connexa.VPNProtocol
 			key, static []byte
 		)
-		if err := rows.Scan(&node, &v.Device, &port, &protocol, &v.Together, &v.Name, &v.CA, &v.Cert, &key, &static); err != nil {
+		if err := scan(&node, &v.Device, &port, &protocol, &v.Together, &v.Name, &v.CA, &v.Cert, &key, &static); err != nil {
 			return nil, fmt.Errorf("read OpenVPN exits: %w", err)
 		}
 		v.Listen, v.TCP = netip.AddrPortFrom(listen, port), protocol == connexa.VPNOverTCP
@@ -289,5 +279,5 @@ func (d *DB) VPNs(ctx context.Context, nodes []int64) (map[int64]connexa.VPN, er
 		v.Key, v.TLSCrypt = connexa.Secret(k), connexa.Secret(t)
 		found[node] = v
 	}
-	return found, rows.Err()
+	return found, nil
 }

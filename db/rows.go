@@ -1,0 +1,28 @@
+package db
+
+import (
+	"database/sql"
+	"iter"
+)
+
+// eachRow yields the Scan method for each row of a query, whose results are its
+// parameters. If the query or the step to the next row fails, the last yielded function
+// returns that error. The caller must end the loop at the first error.
+func eachRow(rows *sql.Rows, err error) iter.Seq[func(...any) error] {
+	return func(yield func(func(...any) error) bool) {
+		if err != nil {
+			yield(func(...any) error { return err })
+			return
+		}
+		defer rows.Close()
+		scan := rows.Scan
+		for rows.Next() {
+			if !yield(scan) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(func(...any) error { return err })
+		}
+	}
+}
