@@ -42,7 +42,7 @@ func (d *DB) ImportText(ctx context.Context, id int64) io.Reader {
 // textReader reads the text of one import. It is used during one call of its caller only,
 // so it may keep the context of that call.
 type textReader struct {
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // Read has no parameter for it
 	db   *DB
 	id   int64
 	n    int

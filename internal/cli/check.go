@@ -100,7 +100,7 @@ func (c *checker) probeServer(ctx context.Context, job connexa.Job) (*checkResul
 		told = c.out
 		fmt.Fprintf(c.out, "%s, port %d, as %s\n\n", job.Address, job.Port, job.Login)
 	}
-	l := newTracePrinter(told, c.words)
+	l := startTracePrinter(told, c.words)
 	p := probe.Prober{Attempts: func() int { return 1 }, Online: c.online}
 	p.Session = pptp.Config{GRE: c.mux, DialTCP: c.dial, Resolve: c.resolve, OnStep: func(r pptp.StepResult) {
 		if ctx.Err() == nil { // failures because of an interrupt are not printed

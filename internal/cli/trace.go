@@ -38,7 +38,7 @@ type traceLine struct {
 // maxTraceLines is more than the steps of a probe that tries both password encodings.
 const maxTraceLines = 64
 
-func newTracePrinter(out io.Writer, words *i18n.Printer) *tracePrinter {
+func startTracePrinter(out io.Writer, words *i18n.Printer) *tracePrinter {
 	l := &tracePrinter{
 		out: out, words: words,
 		steps: make(chan traceLine, maxTraceLines), stop: make(chan struct{}), done: make(chan struct{}),

@@ -62,7 +62,7 @@ func checkPrintedTrace(t *testing.T, heard []pptp.StepResult, final []connexa.St
 	t.Helper()
 	var out strings.Builder
 	p := i18n.New(i18n.English, nil)
-	l := newTracePrinter(&out, p)
+	l := startTracePrinter(&out, p)
 	for _, r := range heard {
 		l.addStep(r)
 	}
@@ -113,7 +113,7 @@ func TestWrapText(t *testing.T) {
 // shown as failed.
 func TestTracePrinterInterrupted(t *testing.T) {
 	var out strings.Builder
-	l := newTracePrinter(&out, i18n.New(i18n.English, nil))
+	l := startTracePrinter(&out, i18n.New(i18n.English, nil))
 	l.addStep(pptp.StepResult{Step: pptp.StepResolve, OK: true})
 	l.addStep(pptp.StepResult{Step: pptp.StepTCP, Note: "timeout"})
 	if steps := l.finish(nil, ""); len(steps) != 1 || strings.Contains(out.String(), "✗") {

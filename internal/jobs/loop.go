@@ -20,7 +20,6 @@ const (
 // loop is the state of one Run. Only its goroutine uses it.
 type loop struct {
 	*Runner
-	ctx        context.Context
 	queues     []*queue
 	isIdle     bool           // a message to the writer has said that no job is claimed
 	workers    sync.WaitGroup // of the running jobs
@@ -28,42 +27,42 @@ type loop struct {
 	speed      speedHold
 }
 
-func (l *loop) run() {
-	go l.writeResults()
+func (l *loop) run(ctx context.Context) {
+	go l.writeResults(ctx)
 	defer l.giveBack()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	suspects := time.NewTicker(suspectInterval)
 	defer suspects.Stop()
-	for l.ctx.Err() == nil {
+	for ctx.Err() == nil {
 		var later time.Duration
 		for _, q := range l.queues {
-			l.claimJobs(q)
-			if d := l.startJobs(q); d > 0 && (later == 0 || d < later) {
+			l.claimJobs(ctx, q)
+			if d := l.startJobs(ctx, q); d > 0 && (later == 0 || d < later) {
 				later = d
 			}
 		}
-		l.reportIdle()
+		l.reportIdle(ctx)
 		var retry <-chan time.Time
 		if later > 0 {
 			retry = time.After(later)
 		}
 		select {
-		case <-l.ctx.Done():
+		case <-ctx.Done():
 		case <-retry:
 		case <-tick.C:
 			l.expectJobs()
-			l.checkOnline()
+			l.checkOnline(ctx)
 		case <-suspects.C:
-			l.requeueSuspects()
+			l.requeueSuspects(ctx)
 		case <-l.wake:
 			l.expectJobs()
 		case f := <-l.written:
-			l.endJob(f)
+			l.endJob(ctx, f)
 			for drained := false; !drained; { // many jobs end together; one claim serves them all
 				select {
 				case f := <-l.written:
-					l.endJob(f)
+					l.endJob(ctx, f)
 				default:
 					drained = true
 				}
@@ -73,7 +72,7 @@ func (l *loop) run() {
 }
 
 // reportIdle sends the writer one message when no job is claimed any more.
-func (l *loop) reportIdle() {
+func (l *loop) reportIdle(ctx context.Context) {
 	idle := true
 	for _, q := range l.queues {
 		idle = idle && q.running == 0 && len(q.waiting) == 0
@@ -81,7 +80,7 @@ func (l *loop) reportIdle() {
 	if idle && !l.isIdle {
 		select {
 		case l.results <- finishedJob{isIdle: true}:
-		case <-l.ctx.Done():
+		case <-ctx.Done():
 		}
 	}
 	l.isIdle = idle
@@ -96,36 +95,36 @@ func (l *loop) expectJobs() {
 	}
 }
 
-func (l *loop) endJob(f finishedJob) {
+func (l *loop) endJob(ctx context.Context, f finishedJob) {
 	f.queue.running--
 	f.free()
 	if f.local {
-		l.steerRuns(l.ctx, l.triage.LocalError())
+		l.steerRuns(ctx, l.triage.LocalError())
 	}
 }
 
 // checkOnline resumes paused runs once this host is online again.
-func (l *loop) checkOnline() {
+func (l *loop) checkOnline(ctx context.Context) {
 	if d := l.triage.CheckOnline(); len(d.Resume) > 0 {
-		l.steerRuns(l.ctx, d)
+		l.steerRuns(ctx, d)
 		l.expectJobs()
 	}
 }
 
 // claimJobs claims as many jobs as the queue wants.
-func (l *loop) claimJobs(q *queue) {
+func (l *loop) claimJobs(ctx context.Context, q *queue) {
 	slots := q.slotCount(l.Settings())
 	for k := range q.more {
 		want, minimum := q.claimSize(slots)
 		if !q.more[k] || want < minimum {
 			continue
 		}
-		if q.isSpeed && !l.mayStartSpeedTest(q) {
+		if q.isSpeed && !l.mayStartSpeedTest(ctx, q) {
 			return
 		}
-		jobs, err := l.Store.Claim(l.ctx, k, want)
+		jobs, err := l.Store.Claim(ctx, k, want)
 		if err != nil {
-			if l.ctx.Err() == nil {
+			if ctx.Err() == nil {
 				l.Log.Error("claim jobs", "kind", string(k), "err", err)
 			}
 			q.more[k] = false
@@ -138,13 +137,13 @@ func (l *loop) claimJobs(q *queue) {
 
 // startJobs starts the waiting jobs that may start now. When the limiter's rate
 // delays a job, it returns after how long to try again.
-func (l *loop) startJobs(q *queue) time.Duration {
+func (l *loop) startJobs(ctx context.Context, q *queue) time.Duration {
 	slots := q.slotCount(l.Settings())
 	var later time.Duration
 	kept := q.waiting[:0]
 	q.blocked = 0
 	for i, j := range q.waiting {
-		if q.running >= slots || later > 0 || q.isSpeed && !l.mayStartSpeedTest(q) {
+		if q.running >= slots || later > 0 || q.isSpeed && !l.mayStartSpeedTest(ctx, q) {
 			kept = append(kept, q.waiting[i:]...)
 			break
 		}
@@ -159,16 +158,16 @@ func (l *loop) startJobs(q *queue) time.Duration {
 			q.blocked++
 			continue
 		}
-		l.startJob(q, j, free)
+		l.startJob(ctx, q, j, free)
 	}
 	clear(q.waiting[len(kept):])
 	q.waiting = kept
 	return later
 }
 
-func (l *loop) startJob(q *queue, j connexa.Job, free func()) {
+func (l *loop) startJob(ctx context.Context, q *queue, j connexa.Job, free func()) {
 	q.running++
-	ctx, cancel := context.WithCancelCause(l.ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	l.mu.Lock()
 	l.cancels[j.ID] = cancel
 	l.mu.Unlock()
@@ -206,10 +205,10 @@ func (l *loop) giveBack() {
 	<-l.writerDone
 }
 
-func (l *loop) requeueSuspects() {
-	n, err := l.Store.RequeueSuspects(l.ctx)
+func (l *loop) requeueSuspects(ctx context.Context) {
+	n, err := l.Store.RequeueSuspects(ctx)
 	if err != nil {
-		if l.ctx.Err() == nil {
+		if ctx.Err() == nil {
 			l.Log.Error("requeue suspects", "err", err)
 		}
 		return

@@ -158,9 +158,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	if n > 0 {
 		r.Log.Info("jobs recovered", "count", n)
 	}
-	l := loop{Runner: r, ctx: ctx, queues: queuesOf(r.Work), writerDone: make(chan struct{})}
+	l := loop{Runner: r, queues: queuesOf(r.Work), writerDone: make(chan struct{})}
 	l.speed.announced = true
-	l.run()
+	l.run(ctx)
 	return nil
 }
 

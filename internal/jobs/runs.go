@@ -36,16 +36,16 @@ func (r *Runner) steerRuns(ctx context.Context, d triage.Decision) {
 
 // noticeConfirming puts NoticeConfirming, once, on the running runs that have no
 // notice: their failures take longer.
-func (w *writer) noticeConfirming() {
+func (w *writer) noticeConfirming(ctx context.Context) {
 	if len(w.noticed) > maxNoticedRuns {
 		clear(w.noticed)
 	}
-	w.updateRuns(w.ctx, func(run connexa.Run) (bool, error) {
+	w.updateRuns(ctx, func(run connexa.Run) (bool, error) {
 		if run.State != connexa.RunRunning || !run.Notice.IsZero() || w.noticed[run.ID] {
 			return false, nil
 		}
 		w.noticed[run.ID] = true
-		return true, w.Store.NoticeRun(w.ctx, run.ID, connexa.T(triage.NoticeConfirming))
+		return true, w.Store.NoticeRun(ctx, run.ID, connexa.T(triage.NoticeConfirming))
 	})
 }
 

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ const speedNoticePrefix = "run.notice.speed."
 
 // mayStartSpeedTest reports whether one more speed test may begin, and keeps the
 // notices of the runs that wait for one up to date.
-func (l *loop) mayStartSpeedTest(q *queue) bool {
+func (l *loop) mayStartSpeedTest(ctx context.Context, q *queue) bool {
 	if l.SpeedHold == nil {
 		return true
 	}
@@ -40,9 +41,9 @@ func (l *loop) mayStartSpeedTest(q *queue) bool {
 	case h.reason.IsZero() && age < noHoldLife && q.running == h.running:
 		return true
 	}
-	reason, err := l.SpeedHold(l.ctx, q.running)
+	reason, err := l.SpeedHold(ctx, q.running)
 	if err != nil {
-		if l.ctx.Err() == nil {
+		if ctx.Err() == nil {
 			l.Log.Error("check whether a speed test may begin", "err", err)
 		}
 		return false
@@ -51,12 +52,12 @@ func (l *loop) mayStartSpeedTest(q *queue) bool {
 	switch {
 	case !reason.IsZero() && q.running == 0: // while tests run, they may be the reason
 		h.announced = true
-		l.noticeSpeedRuns(func(old connexa.Text) bool {
+		l.noticeSpeedRuns(ctx, func(old connexa.Text) bool {
 			return (old.IsZero() || isSpeedNotice(old)) && old.String() != reason.String()
 		}, reason)
 	case reason.IsZero() && h.announced:
 		h.announced = false
-		l.noticeSpeedRuns(isSpeedNotice, connexa.Text{})
+		l.noticeSpeedRuns(ctx, isSpeedNotice, connexa.Text{})
 	}
 	return reason.IsZero()
 }
@@ -65,11 +66,11 @@ func isSpeedNotice(t connexa.Text) bool { return strings.HasPrefix(t.Key, speedN
 
 // noticeSpeedRuns puts a notice on the running runs with speed tests whose old
 // notice may be replaced.
-func (l *loop) noticeSpeedRuns(mayReplace func(old connexa.Text) bool, notice connexa.Text) {
-	l.updateRuns(l.ctx, func(run connexa.Run) (bool, error) {
+func (l *loop) noticeSpeedRuns(ctx context.Context, mayReplace func(old connexa.Text) bool, notice connexa.Text) {
+	l.updateRuns(ctx, func(run connexa.Run) (bool, error) {
 		if run.State != connexa.RunRunning || run.Kind != connexa.RunSpeed && run.Kind != connexa.RunPingSpeed || !mayReplace(run.Notice) {
 			return false, nil
 		}
-		return true, l.Store.NoticeRun(l.ctx, run.ID, notice)
+		return true, l.Store.NoticeRun(ctx, run.ID, notice)
 	})
 }

@@ -13,9 +13,9 @@ import (
 // triage decides, the store writes, and what changed is published. There is one
 // writer because SQLite has one: workers that compete for it would pass it on
 // thousands of times a second.
-func (l *loop) writeResults() {
+func (l *loop) writeResults(ctx context.Context) {
 	defer close(l.writerDone)
-	w := writer{Runner: l.Runner, ctx: l.ctx, answers: make(chan connexa.Reach, 1), noticed: map[int64]bool{}}
+	w := writer{Runner: l.Runner, answers: make(chan connexa.Reach, 1), noticed: map[int64]bool{}}
 	defer w.giveBack()
 	idle := false // no job runs that could bring a result
 	for {
@@ -25,26 +25,26 @@ func (l *loop) writeResults() {
 				return
 			}
 			if idle = f.isIdle; idle {
-				w.applyDecision(l.triage.Idle())
+				w.applyDecision(ctx, l.triage.Idle())
 				continue
 			}
 			if f.write {
-				w.applyDecision(l.triage.Decide(f.Result))
+				w.applyDecision(ctx, l.triage.Decide(f.Result))
 			}
 			select {
 			case l.written <- f:
-			case <-l.ctx.Done():
+			case <-ctx.Done():
 			}
 		case r := <-w.answers:
-			if l.ctx.Err() != nil { // the question was cut off
+			if ctx.Err() != nil { // the question was cut off
 				continue
 			}
-			w.applyDecision(l.triage.UplinkAnswered(r))
+			w.applyDecision(ctx, l.triage.UplinkAnswered(r))
 			if idle {
-				w.applyDecision(l.triage.Idle())
+				w.applyDecision(ctx, l.triage.Idle())
 			}
 		case accept := <-l.gre:
-			w.applyDecision(l.triage.DecideGRE(accept))
+			w.applyDecision(ctx, l.triage.DecideGRE(accept))
 		}
 	}
 }
@@ -52,14 +52,13 @@ func (l *loop) writeResults() {
 // writer applies the decisions of triage.
 type writer struct {
 	*Runner
-	ctx     context.Context
 	answers chan connexa.Reach // of the reference targets
 	asks    sync.WaitGroup
 	noticed map[int64]bool // runs that had NoticeConfirming
 }
 
 // applyDecision writes results, publishes them, and steers runs and jobs.
-func (w *writer) applyDecision(d triage.Decision) {
+func (w *writer) applyDecision(ctx context.Context, d triage.Decision) {
 	if d.GREPassed && w.OnGREPassed != nil {
 		w.OnGREPassed()
 	}
@@ -68,15 +67,15 @@ func (w *writer) applyDecision(d triage.Decision) {
 			w.publishResult(res, done)
 		}
 	}
-	w.steerRuns(w.ctx, d)
+	w.steerRuns(ctx, d)
 	if d.Confirming {
-		w.noticeConfirming()
+		w.noticeConfirming(ctx)
 	}
 	for _, r := range d.Release {
 		w.releaseJob(r.Job, r.Due)
 	}
 	if d.AskUplink {
-		w.asks.Go(func() { w.answers <- w.Uplink.Ask(w.ctx) })
+		w.asks.Go(func() { w.answers <- w.Uplink.Ask(ctx) })
 	}
 }
 

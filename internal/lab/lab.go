@@ -243,7 +243,7 @@ func (f *Fleet) openWire(local netip.Addr, report func(gre.Unreachable)) (gre.Wi
 	i := f.byAddr[local]
 	if s := f.nodes[i].Behaviour.Session; s.needsFaultyWire() {
 		// Each visit loses other packets, otherwise a failed session would always fail.
-		return newFaultyWire(w, s, f.seed^uint64(i)^f.visits[i].Load()<<32), nil
+		return startFaultyWire(w, s, f.seed^uint64(i)^f.visits[i].Load()<<32), nil
 	}
 	return w, nil
 }
@@ -254,7 +254,7 @@ func (f *Fleet) innerServices() *services {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.services == nil {
-		f.services = newServices(f.sites, f.ports)
+		f.services = startServices(f.sites, f.ports)
 	}
 	return f.services
 }

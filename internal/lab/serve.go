@@ -52,7 +52,7 @@ func (f *Fleet) serveConn(ctx context.Context, i int, c *conn) {
 	defer connections.Put(t)
 	t.clientConn, t.conn, t.fleet, t.nodeIndex, t.node, t.visit = c, c, f, i, &f.nodes[i], f.visits[i].Add(1)
 	if late := t.node.Behaviour.Session.Latency; late > 0 {
-		slow := newSlowConn(c, late)
+		slow := startSlowConn(c, late)
 		defer slow.wait()
 		defer slow.Close()
 		t.clientConn = slow

@@ -53,7 +53,7 @@ type services struct {
 	open map[net.Conn]struct{}
 }
 
-func newServices(sites map[string]http.Handler, ports map[uint16]func(net.Conn)) *services {
+func startServices(sites map[string]http.Handler, ports map[uint16]func(net.Conn)) *services {
 	s := &services{ports: ports, conns: make(chan net.Conn), done: make(chan struct{}), open: make(map[net.Conn]struct{})}
 	s.web = &http.Server{
 		Handler: byHost(sites, siteHandler()), ReadHeaderTimeout: tcpIdle, IdleTimeout: tcpIdle,

@@ -33,7 +33,7 @@ type chunk struct {
 // slowRoom is the maximum number of delayed chunks per direction.
 const slowRoom = 64
 
-func newSlowConn(w clientConn, late time.Duration) *slowConn {
+func startSlowConn(w clientConn, late time.Duration) *slowConn {
 	s := &slowConn{clientConn: w, delay: late, in: make(chan chunk, slowRoom), out: make(chan chunk, slowRoom), ended: make(chan struct{})}
 	s.work.Go(s.pumpIn)
 	s.work.Go(s.pumpOut)

@@ -26,7 +26,7 @@ func TestSlowConn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const late = 2 * time.Second
 		client, server := net.Pipe()
-		s := newSlowConn(&pipeConn{Conn: server}, late)
+		s := startSlowConn(&pipeConn{Conn: server}, late)
 		began := time.Now()
 		for _, word := range []string{"one", "two"} { // both are in transit at once
 			if _, err := s.Write([]byte(word)); err != nil {
@@ -46,7 +46,7 @@ func TestSlowConnHearsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const late = 600 * time.Millisecond
 		client, server := net.Pipe()
-		s := newSlowConn(&pipeConn{Conn: server}, late)
+		s := startSlowConn(&pipeConn{Conn: server}, late)
 		began := time.Now()
 		if _, err := client.Write([]byte("question")); err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func TestSlowConnEndsHalf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		w := &pipeConn{Conn: server}
-		s := newSlowConn(w, time.Second)
+		s := startSlowConn(w, time.Second)
 		s.closeWrite()
 		if _, err := client.Write([]byte("on")); err != nil {
 			t.Fatal(err)
@@ -88,7 +88,7 @@ func TestSlowConnIsReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		w := &pipeConn{Conn: server}
-		s := newSlowConn(w, time.Second)
+		s := startSlowConn(w, time.Second)
 		s.abort()
 		s.Close() // has no effect after the end
 		if _, err := client.Read(make([]byte, 1)); err != io.EOF {

@@ -44,7 +44,7 @@ func (s Session) needsFaultyWire() bool {
 		s.Loses != "" || s.GRE == GREMute || s.GRE == GREDeaf || s.GRE == GREStray
 }
 
-func newFaultyWire(w gre.Wire, s Session, seed uint64) *faultyWire {
+func startFaultyWire(w gre.Wire, s Session, seed uint64) *faultyWire {
 	b := &faultyWire{Wire: w, s: s, outRnd: rand.New(rand.NewPCG(seed, 1)), inRnd: rand.New(rand.NewPCG(seed, 2))}
 	if s.Latency+s.Reply > 0 || s.Reorder > 0 {
 		b.out = newDelayLine()

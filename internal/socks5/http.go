@@ -25,7 +25,7 @@ const maxHeader = 64 << 10
 
 // serveHTTP passes a connection to the web server, which the first one creates.
 func (s *Server) serveHTTP(ctx context.Context, g *pendingConn, r *bufio.Reader) {
-	s.webOnce.Do(func() { s.web = newWebServer(ctx, s) })
+	s.webOnce.Do(func() { s.web = startWebServer(ctx, s) })
 	early, _ := r.Peek(r.Buffered())
 	c := &webConn{Conn: g.Conn, pending: g, buf: bytes.Clone(early), server: s, closed: make(chan struct{})}
 	if s.web == nil || !s.web.queueConn(ctx, c) {
@@ -47,7 +47,7 @@ type webServer struct {
 	once    sync.Once
 }
 
-func newWebServer(ctx context.Context, s *Server) *webServer {
+func startWebServer(ctx context.Context, s *Server) *webServer {
 	w := &webServer{server: s, conns: make(chan net.Conn), done: make(chan struct{})}
 	quiet := log.New(io.Discard, "", 0) // the client gets the errors
 	w.out = &http.Transport{
