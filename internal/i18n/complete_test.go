@@ -21,6 +21,9 @@ var forms = map[Lang][]string{English: {"one", "other"}, Russian: {"few", "many"
 func TestLanguagesAgree(t *testing.T) {
 	all := catalogue()
 	for _, l := range Langs() {
+		if forms[l] == nil {
+			t.Errorf("forms has no plural forms of %s, want those of CLDR", l)
+		}
 		for key := range all[English] {
 			if _, ok := all[l][key]; !ok {
 				t.Errorf("%s lacks %s", l, key)
@@ -155,7 +158,7 @@ func composedKeys() (keys []string) {
 		joinKeys("clients.", []string{"delete", "reset", "password"}),
 		joinKeys("clients.ask.", []string{"delete", "reset", "password"}, ".title", ".text"),
 		joinKeys("step.", append(connexa.Steps(), connexa.NoStep)),
-		joinKeys("step.", connexa.Steps(), ".fail", ".fail.more", ".fail.try"),
+		joinKeys("step.", connexa.Steps(), ".means", ".fail", ".fail.more", ".fail.try"),
 		joinKeys("kind.", []connexa.RunKind{connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed}),
 		joinKeys("speed.kind.", []connexa.EndpointKind{connexa.EndpointOwn, connexa.EndpointLibreSpeed, connexa.EndpointCloudflare, connexa.EndpointURLs}, "", ".more"),
 		joinKeys("speed.confidence.", []connexa.Confidence{connexa.ConfidenceHigh, connexa.ConfidenceMedium, connexa.ConfidenceLow}),
