@@ -30,11 +30,11 @@ func (h *Handlers) clientCredentials(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	a := views.ClientLines{ID: id, Name: u.Name, Password: password, State: u.Live.State, Elsewhere: elsewhere}
+	a := views.ClientCredentials{ID: id, Name: u.Name, Password: password, State: u.Live.State, Elsewhere: elsewhere}
 	for _, s := range services {
 		line := credentialsOf(s.Service, s.Node, host, password)
 		line.User = u.Name
 		a.Services = append(a.Services, line)
 	}
-	return h.renderPage(w, r, views.ClientLinesPage(h.layoutData(w, r, connexa.T("clients.one", u.Name), views.NavClients), a))
+	return h.renderPage(w, r, views.ClientCredentialsPage(h.layoutData(w, r, connexa.T("clients.one", u.Name), views.NavClients), a))
 }

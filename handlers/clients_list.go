@@ -74,7 +74,7 @@ func (h *Handlers) clientsView(ctx context.Context, l clientList) (views.ClientL
 	if page < last {
 		v.Next = views.ClientListURL(l.text, l.state, page+1)
 	}
-	v.Stream = clientsStream(clientList{l.text, l.state, page}, clientIDs(v.Rows))
+	v.Stream = clientsStreamURL(clientList{l.text, l.state, page}, clientIDs(v.Rows))
 	return v, nil
 }
 

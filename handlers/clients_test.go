@@ -142,9 +142,9 @@ func TestAnEditOfAClientIsRecorded(t *testing.T) {
 		lacks(t, "Blue-Kite-7")
 }
 
-// TestClientLines checks that the credentials page lists the services that a client may
+// TestClientCredentials checks that the credentials page lists the services that a client may
 // use, with the address for clients, after a recent authentication.
-func TestClientLines(t *testing.T) {
+func TestClientCredentials(t *testing.T) {
 	p, b, d := startClients(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/start", "ids", "1,2", "count", "2", "yes", "1")
 	b.post("/settings/services", "service_listen", "0.0.0.0", "service_first_port", "20000", "service_last_port", "29999", "vpn_first_port", "11000", "vpn_last_port", "19999", "service_clients", "exits.example.com").leadsTo(t, "/settings#services")
@@ -163,7 +163,7 @@ func TestClientLines(t *testing.T) {
 	}
 }
 
-func TestClientFeed(t *testing.T) {
+func TestClientPageStream(t *testing.T) {
 	p, b, d := startClients(t)
 	for _, name := range []string{"zoe", "ann"} { // the order of the names is not that of the ids
 		b.post("/clients", "name", name, "scope", "all", "unit", "GB", "enabled", "1", "password", "Blue-Kite-7")
@@ -173,7 +173,7 @@ func TestClientFeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := p.h.clientsFeed(mustParse(t, v.Stream).Query())
+	f, err := p.h.clientsPageStream(mustParse(t, v.Stream).Query())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestServicesStreamStartsWithTheDrawnList(t *testing.T) {
 	if err != nil || len(v.IDs) != 2 || v.IDs[0] != 2 {
 		t.Fatalf("%v, %v", v.IDs, err)
 	}
-	f, err := p.h.servicesFeed(mustParse(t, v.Stream).Query())
+	f, err := p.h.servicesPageStream(mustParse(t, v.Stream).Query())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,8 +50,8 @@ func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err er
 	return v, err
 }
 
-// dashboardFeed returns the page stream of the dashboard.
-func (h *Handlers) dashboardFeed() *pageStream {
+// dashboardPageStream returns the page stream of the dashboard.
+func (h *Handlers) dashboardPageStream() *pageStream {
 	old := false
 	return &pageStream{
 		every:        dashboardEvery,

@@ -57,7 +57,7 @@ func (f *pageStream) wantsEvent(e connexa.Event) bool {
 // event is only a hint: the changed objects are read again, so the page gets the
 // current state even if it missed events.
 func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) error {
-	f, err := h.feedOf(r)
+	f, err := h.pageStreamOf(r)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) error {
 		h.log.Debug("open a stream", "err", err)
 		return nil
 	}
-	v := viewer{h: h, feed: f, stream: s, box: box}
+	v := viewer{h: h, page: f, stream: s, box: box}
 	if err := v.followEvents(r.Context()); err != nil && r.Context().Err() == nil {
 		h.log.Debug("a stream ended", "err", err)
 		pauseFor(r.Context(), brokenPause)
@@ -86,7 +86,7 @@ func (h *Handlers) streamEvents(w http.ResponseWriter, r *http.Request) error {
 // viewer is one open page.
 type viewer struct {
 	h      *Handlers
-	feed   *pageStream
+	page   *pageStream
 	stream *stream
 	box    *events.Subscription
 
@@ -101,8 +101,8 @@ type viewer struct {
 func (v *viewer) followEvents(ctx context.Context) error {
 	now := v.h.now()
 	v.runsDue, v.panelDue, v.pingAt = now, now, now.Add(pingEvery)
-	all := make([]int64, 0, len(v.feed.rows))
-	for id := range v.feed.rows {
+	all := make([]int64, 0, len(v.page.rows))
+	for id := range v.page.rows {
 		all = append(all, id)
 	}
 	if err := v.drawRows(ctx, now, all); err != nil {
@@ -141,16 +141,16 @@ func (v *viewer) followEvents(ctx context.Context) error {
 func (v *viewer) sortEvent(list []connexa.Event) (rows []int64) {
 	seen := map[int64]bool{}
 	for _, e := range list {
-		row := e.Topic == connexa.NodeChanged || v.feed.services && e.Topic == connexa.ServiceChanged
-		if row && v.feed.rows[e.ID] && !seen[e.ID] {
+		row := e.Topic == connexa.NodeChanged || v.page.services && e.Topic == connexa.ServiceChanged
+		if row && v.page.rows[e.ID] && !seen[e.ID] {
 			seen[e.ID] = true
 			rows = append(rows, e.ID)
 		}
 		if e.Topic == connexa.RunChanged || e.Topic == connexa.PanelChanged || e.Topic == connexa.DeletionChanged {
 			v.runsDue = earlierOf(v.runsDue, v.runsAt.Add(runsEvery))
 		}
-		if v.feed.wants != nil && v.feed.wants(e) {
-			v.panelDue = earlierOf(v.panelDue, v.panelAt.Add(v.feed.every))
+		if v.page.wants != nil && v.page.wants(e) {
+			v.panelDue = earlierOf(v.panelDue, v.panelAt.Add(v.page.every))
 		}
 	}
 	return rows
@@ -161,8 +161,8 @@ func (v *viewer) sortEvent(list []connexa.Event) (rows []int64) {
 func (v *viewer) drawRows(ctx context.Context, now time.Time, rows []int64) error {
 	ctx = i18n.With(ctx, i18n.From(ctx).At(now)) // relative times such as "2 minutes ago"
 	var parts []templ.Component
-	if len(rows) > 0 && v.feed.row != nil {
-		list, err := v.feed.row(ctx, rows)
+	if len(rows) > 0 && v.page.row != nil {
+		list, err := v.page.row(ctx, rows)
 		if err != nil {
 			return err
 		}
@@ -175,8 +175,8 @@ func (v *viewer) drawRows(ctx context.Context, now time.Time, rows []int64) erro
 			return err
 		}
 		parts = append(parts, list...)
-		if v.feed.needsRefresh != nil && v.feed.needsRefresh() {
-			v.panelDue = now.Add(v.feed.every)
+		if v.page.needsRefresh != nil && v.page.needsRefresh() {
+			v.panelDue = now.Add(v.page.every)
 		}
 	}
 	if isDue(v.runsDue, now) {
@@ -194,10 +194,10 @@ func (v *viewer) drawRows(ctx context.Context, now time.Time, rows []int64) erro
 }
 
 func (v *viewer) drawPanel(ctx context.Context) ([]templ.Component, error) {
-	if v.feed.panel == nil {
+	if v.page.panel == nil {
 		return nil, nil
 	}
-	return v.feed.panel(ctx)
+	return v.page.panel(ctx)
 }
 
 // drawRuns returns the bar of the runs, or nothing if the page already shows it.

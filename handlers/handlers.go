@@ -79,7 +79,7 @@ type Handlers struct {
 	log       *slog.Logger
 	noTunnels connexa.Text // Deps.NoTunnels
 	streams   streamLimiter
-	watches   sessionWatches // sessions that have streams
+	sessions  sessionMonitor // sessions that have streams
 	times     conns.Times
 
 	metrics      http.Handler   // Deps.Metrics

@@ -203,7 +203,7 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 // TestAnIdleStreamWakesForItsPingAlone opens a stream of each kind of page, on a panel
 // with one object of each kind and on an empty one, and lets an hour pass.
 func TestAnIdleStreamWakesForItsPingAlone(t *testing.T) {
-	for _, kind := range slices.Sorted(maps.Keys(feedKinds)) {
+	for _, kind := range slices.Sorted(maps.Keys(pageStreams)) {
 		query, ok := idlePages[kind]
 		if !ok {
 			t.Errorf("there is no idle page of the kind %q: add one", kind)
@@ -304,11 +304,11 @@ func TestStreamsOfOneSessionAreLookedAtTogether(t *testing.T) {
 		}
 		_, stays := p.openStream(ctx, "", "192.0.2.50:1000", other)
 		time.Sleep(time.Minute)
-		p.h.watches.mu.Lock()
-		if n := len(p.h.watches.list); n != 2 {
+		p.h.sessions.mu.Lock()
+		if n := len(p.h.sessions.list); n != 2 {
 			t.Errorf("%d sessions are looked at, want 2", n)
 		}
-		p.h.watches.mu.Unlock()
+		p.h.sessions.mu.Unlock()
 		p.askPage(t, http.MethodPost, "/logout", "", session)
 		for _, ended := range mine {
 			<-ended
@@ -322,9 +322,9 @@ func TestStreamsOfOneSessionAreLookedAtTogether(t *testing.T) {
 		cancel()
 		<-stays
 		synctest.Wait()
-		p.h.watches.mu.Lock()
-		defer p.h.watches.mu.Unlock()
-		if n := len(p.h.watches.list); n != 0 || p.h.Readers() != 0 {
+		p.h.sessions.mu.Lock()
+		defer p.h.sessions.mu.Unlock()
+		if n := len(p.h.sessions.list); n != 0 || p.h.Readers() != 0 {
 			t.Errorf("%d sessions are looked at and %d streams counted; want none", n, p.h.Readers())
 		}
 	})

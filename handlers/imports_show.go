@@ -157,9 +157,9 @@ func lineClass(s string, i connexa.Import) (class connexa.LineClass, named bool)
 // importEvery is the minimum interval between two drawings of an import.
 const importEvery = 250 * time.Millisecond
 
-// importFeed returns the page stream of an import page: the import and the run that
+// importPageStream returns the page stream of an import page: the import and the run that
 // tests it.
-func (h *Handlers) importFeed(ctx context.Context, q url.Values) (*pageStream, error) {
+func (h *Handlers) importPageStream(ctx context.Context, q url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(q.Get("id"), 10, 64)
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")

@@ -64,7 +64,7 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 	}
 	v.List.Serves = h.services.Serves()
 	v.List.Speeds = plan.Endpoints > 0
-	v.List.Stream = nodesStream(q.Filter, page.Nodes, v.List.Speeds)
+	v.List.Stream = nodesStreamURL(q.Filter, page.Nodes, v.List.Speeds)
 	if v.List.Fleet == 0 { // the page has neither rows nor counts
 		v.List.Stream = firstStream
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// past selects the part of a node's history that its page shows.
-type past struct {
+// historyQuery selects the part of a node's history that its page shows.
+type historyQuery struct {
 	period        connexa.Period
 	before, after int64 // the history page ends or begins at this row; zeros mean the first page
 }
@@ -21,8 +21,8 @@ type past struct {
 // usualPeriod is the default period of a node page.
 const usualPeriod = connexa.LastWeek
 
-// readPast is the inverse of past.queryValues. It ignores invalid values.
-func readPast(v url.Values) past {
+// readHistoryQuery is the inverse of past.queryValues. It ignores invalid values.
+func readHistoryQuery(v url.Values) historyQuery {
 	row := func(name string) int64 {
 		n, err := strconv.ParseInt(v.Get(name), 10, 64)
 		if err != nil || n < 0 {
@@ -30,14 +30,14 @@ func readPast(v url.Values) past {
 		}
 		return n
 	}
-	p := past{period: connexa.Period(v.Get("period")), before: row("before"), after: row("after")}
+	p := historyQuery{period: connexa.Period(v.Get("period")), before: row("before"), after: row("after")}
 	if p.period.Length() == 0 {
 		p.period = usualPeriod
 	}
 	return p
 }
 
-func (p past) queryValues() url.Values {
+func (p historyQuery) queryValues() url.Values {
 	v := url.Values{}
 	if p.period != usualPeriod {
 		v.Set("period", string(p.period))
@@ -52,7 +52,7 @@ func (p past) queryValues() url.Values {
 }
 
 // historyURL returns the URL of a node page with that part of its history.
-func (p past) historyURL(id int64) string {
+func (p historyQuery) historyURL(id int64) string {
 	at := "/nodes/" + strconv.FormatInt(id, 10)
 	if q := p.queryValues().Encode(); q != "" {
 		at += "?" + q
@@ -67,7 +67,7 @@ func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.nodeView(r.Context(), id, readPast(r.URL.Query()))
+	v, err := h.nodeView(r.Context(), id, readHistoryQuery(r.URL.Query()))
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (h *Handlers) showNode(w http.ResponseWriter, r *http.Request) error {
 	return h.renderPage(w, r, views.NodePage(pg, v))
 }
 
-func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node, error) {
+func (h *Handlers) nodeView(ctx context.Context, id int64, at historyQuery) (views.Node, error) {
 	s, err := h.history.NodeWithHistory(ctx, id, at.before, at.after)
 	if err != nil {
 		return views.Node{}, err
@@ -97,7 +97,7 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 		Reveal:  fmt.Sprintf("/nodes/%d/password", id),
 		History: views.HistoryPage{Entries: s.History, CSV: fmt.Sprintf("/nodes/%d/history.csv", id)},
 		Charts:  views.NodeCharts{Period: at.period, From: buckets.From, To: buckets.To, Tier: buckets.Tier, Buckets: buckets.Buckets},
-		Stream:  nodeStream(id, at),
+		Stream:  nodeStreamURL(id, at),
 	}
 	v.Live = h.speed.SpeedLive(id)
 	watch, schedule, err := h.monitor.NodeWatch(ctx, id)
@@ -120,10 +120,10 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at past) (views.Node,
 		v.Later = &s.Last
 	}
 	if s.Older != 0 {
-		v.History.Older = past{period: at.period, before: s.Older}.historyURL(id)
+		v.History.Older = historyQuery{period: at.period, before: s.Older}.historyURL(id)
 	}
 	if s.Newer != 0 {
-		v.History.Newer = past{period: at.period, after: s.Newer}.historyURL(id)
+		v.History.Newer = historyQuery{period: at.period, after: s.Newer}.historyURL(id)
 	}
 	for _, period := range connexa.Periods() {
 		other := at

@@ -368,11 +368,11 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
 	p := startPanel(t)
 	p.newBrowser().logIn().addNodes("192.0.2.1", "192.0.2.2")
-	stream, err := url.Parse(nodesStream(connexa.Filter{Text: "192"}, []connexa.Node{{ID: 1}, {ID: 2}}, false))
+	stream, err := url.Parse(nodesStreamURL(connexa.Filter{Text: "192"}, []connexa.Node{{ID: 1}, {ID: 2}}, false))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := p.h.nodesFeed(stream.Query())
+	f, err := p.h.nodesPageStream(stream.Query())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,31 +392,31 @@ func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestNodeFeedsRefuseWhatThePanelDidNotGiveOut(t *testing.T) {
+func TestNodePageStreamsRefuseUnsignedRows(t *testing.T) {
 	p := startPanel(t)
-	stream, err := url.Parse(nodesStream(connexa.Filter{Text: "x"}, []connexa.Node{{ID: 3}, {ID: 9}}, false))
+	stream, err := url.Parse(nodesStreamURL(connexa.Filter{Text: "x"}, []connexa.Node{{ID: 3}, {ID: 9}}, false))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := p.h.nodesFeed(stream.Query())
+	f, err := p.h.nodesPageStream(stream.Query())
 	if err != nil || len(f.rows) != 2 || !f.rows[3] || !f.rows[9] {
-		t.Errorf("feed %+v, %v", f, err)
+		t.Errorf("page stream: got %+v, %v; want one and no error", f, err)
 	}
 	for _, query := range []string{"rows=!", "rows=AQ&status=splendid"} {
 		v, _ := url.ParseQuery(query)
-		if _, err := p.h.nodesFeed(v); connexa.CodeOf(err) != connexa.Invalid {
+		if _, err := p.h.nodesPageStream(v); connexa.CodeOf(err) != connexa.Invalid {
 			t.Errorf("%s: %v", query, err)
 		}
 	}
-	if _, err := p.h.nodeFeed(url.Values{"id": {"x"}}); connexa.CodeOf(err) != connexa.NotFound {
+	if _, err := p.h.nodePageStream(url.Values{"id": {"x"}}); connexa.CodeOf(err) != connexa.NotFound {
 		t.Error(err)
 	}
 }
 
-func TestNodesFeedDrawsCountsUntilTheyAreTrue(t *testing.T) {
+func TestNodesPageStreamDrawsCountsUntilTheyAreTrue(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
-	f, err := p.h.nodesFeed(url.Values{})
+	f, err := p.h.nodesPageStream(url.Values{})
 	if err != nil {
 		t.Fatal(err)
 	}

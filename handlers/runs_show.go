@@ -93,8 +93,8 @@ func answersTo(run connexa.Run) []views.Action {
 // groupsEvery is the minimum interval between two counts of the groups of a live run.
 const groupsEvery = time.Second
 
-// runFeed returns the page stream of a run page.
-func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*pageStream, error) {
+// runPageStream returns the page stream of a run page.
+func (h *Handlers) runPageStream(ctx context.Context, v url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
@@ -115,9 +115,9 @@ func (h *Handlers) runFeed(ctx context.Context, v url.Values) (*pageStream, erro
 	}, nil
 }
 
-// runsFeed returns the page stream of the list of runs: the rows of live runs. It draws
+// runsPageStream returns the page stream of the list of runs: the rows of live runs. It draws
 // all of them, because they are few.
-func (h *Handlers) runsFeed() *pageStream {
+func (h *Handlers) runsPageStream() *pageStream {
 	return &pageStream{
 		every: groupsEvery,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.RunChanged },

@@ -43,7 +43,7 @@ func TestGroupURLsOfEarlierVersions(t *testing.T) {
 	for query, want := range map[string]int{
 		"result=cancelled": 2, "mark=cancelled": 2, "result=bad": 0, "mark=bad": 0, "result=bad&mark=cancelled": 0,
 	} {
-		csv := b.get("/runs/1/nodes.csv?" + query).hasStatus(t, http.StatusOK).body
+		csv := b.get("/runs/1/nodes.csv?"+query).hasStatus(t, http.StatusOK).body
 		if got := strings.Count(csv, "\n") - 1; got != want {
 			t.Errorf("?%s: got %d nodes, want %d", query, got, want)
 		}

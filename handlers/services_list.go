@@ -99,7 +99,7 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 			}
 		}
 	}
-	v.Stream = servicesStream(serviceList{l.filter, page}, ids)
+	v.Stream = servicesStreamURL(serviceList{l.filter, page}, ids)
 	return v, nil
 }
 

@@ -313,14 +313,14 @@ func TestDeletingANodeStopsItsServiceFirst(t *testing.T) {
 	}
 }
 
-func TestServicesFeed(t *testing.T) {
+func TestServicesPageStream(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2")
 	b.post("/services/start", "id", "1", "count", "1", "yes", "1")
 	v, err := p.h.servicesView(t.Context(), serviceList{page: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := p.h.servicesFeed(mustParse(t, v.Stream).Query())
+	f, err := p.h.servicesPageStream(mustParse(t, v.Stream).Query())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func TestServicesFeed(t *testing.T) {
 		return text.String()
 	}
 	if !f.wantsEvent(connexa.Event{Topic: connexa.ServiceChanged, ID: 1}) || f.wantsEvent(connexa.Event{Topic: connexa.ImportChanged}) {
-		t.Error("the feed takes other events than its own")
+		t.Error("the page stream wants events of other pages")
 	}
 	if got := draw(false); !strings.Contains(got, `hx-target="#node-1"`) || !strings.Contains(got, "Starting") {
 		t.Errorf("the row:\n%s", got)

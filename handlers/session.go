@@ -97,7 +97,7 @@ func (h *Handlers) streamGuard(next http.Handler) http.Handler {
 		}
 		ctx, cancel := context.WithCancel(context.WithValue(ctx, sessionKey{}, connexa.Secret(token)))
 		defer cancel()
-		defer h.watches.addWatch(connexa.Secret(token), cancel, h.watchSession)()
+		defer h.sessions.addStream(connexa.Secret(token), cancel, h.waitForSessionEnd)()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -110,49 +110,49 @@ func sessionOf(ctx context.Context) connexa.Secret {
 	return token
 }
 
-// sessionWatches watches the sessions that have streams, with one watch per session.
-// The zero value is ready to use.
-type sessionWatches struct {
+// sessionMonitor waits for the end of the sessions that have streams, with one goroutine
+// for each session. The zero value is ready to use.
+type sessionMonitor struct {
 	mu   sync.Mutex
-	list map[connexa.Secret]*watched
+	list map[connexa.Secret]*streamingSession
 }
 
-// watched is a session with open streams.
-type watched struct {
+// streamingSession is a session with open streams.
+type streamingSession struct {
 	streams map[int]context.CancelFunc
 	next    int
 	stop    context.CancelFunc
 	done    chan struct{}
 }
 
-// addWatch calls end when the session has ended. watch blocks until then; it runs once
+// addStream calls end when the session has ended. wait blocks until then; it runs once
 // for all streams of a session. The caller must call remove when its stream has ended;
-// the last call waits for watch.
-func (s *sessionWatches) addWatch(token connexa.Secret, end context.CancelFunc, watch func(context.Context, connexa.Secret)) (remove func()) {
+// the last call waits for wait.
+func (s *sessionMonitor) addStream(token connexa.Secret, end context.CancelFunc, wait func(context.Context, connexa.Secret)) (remove func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.list[token]
 	if w == nil {
 		ctx, stop := context.WithCancel(context.Background())
-		w = &watched{streams: map[int]context.CancelFunc{}, stop: stop, done: make(chan struct{})}
+		w = &streamingSession{streams: map[int]context.CancelFunc{}, stop: stop, done: make(chan struct{})}
 		if s.list == nil {
-			s.list = map[connexa.Secret]*watched{}
+			s.list = map[connexa.Secret]*streamingSession{}
 		}
 		s.list[token] = w
 		go func() {
 			defer close(w.done)
-			watch(ctx, token)
+			wait(ctx, token)
 			s.endSession(token, w)
 		}()
 	}
 	id := w.next
 	w.next++
 	w.streams[id] = end
-	return func() { s.removeWatch(token, w, id) }
+	return func() { s.removeStream(token, w, id) }
 }
 
-// endSession ends all streams of an ended session. A later stream gets a new watch.
-func (s *sessionWatches) endSession(token connexa.Secret, w *watched) {
+// endSession ends all streams of an ended session. A later stream starts a new wait.
+func (s *sessionMonitor) endSession(token connexa.Secret, w *streamingSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.list[token] == w {
@@ -163,7 +163,7 @@ func (s *sessionWatches) endSession(token connexa.Secret, w *watched) {
 	}
 }
 
-func (s *sessionWatches) removeWatch(token connexa.Secret, w *watched, id int) {
+func (s *sessionMonitor) removeStream(token connexa.Secret, w *streamingSession, id int) {
 	s.mu.Lock()
 	delete(w.streams, id)
 	last := len(w.streams) == 0
@@ -177,9 +177,9 @@ func (s *sessionWatches) removeWatch(token connexa.Secret, w *watched, id int) {
 	}
 }
 
-// watchSession returns when the session has ended or ctx is done. An error of the
+// waitForSessionEnd returns when the session has ended or ctx is done. An error of the
 // database does not end it.
-func (h *Handlers) watchSession(ctx context.Context, token connexa.Secret) {
+func (h *Handlers) waitForSessionEnd(ctx context.Context, token connexa.Secret) {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
 	for {

@@ -240,8 +240,8 @@ func quotaUnits(p *i18n.Printer) []Option {
 	return []Option{{"MB", p.T("clients.unit.mb")}, {"GB", p.T("clients.unit.gb")}, {"TB", p.T("clients.unit.tb")}}
 }
 
-// ClientLines is the page with the lines that an admin copies for a client.
-type ClientLines struct {
+// ClientCredentials is the page with the credentials that an admin copies for a client.
+type ClientCredentials struct {
 	ID        int64
 	Name      string
 	Password  connexa.Secret
@@ -256,7 +256,7 @@ type clientBlock struct {
 	lines    []credentialLine
 }
 
-func (a ClientLines) lineBlocks(p *i18n.Printer) []clientBlock {
+func (a ClientCredentials) credentialBlocks(p *i18n.Printer) []clientBlock {
 	blocks := []clientBlock{
 		{id: "socks5", name: "SOCKS5"}, {id: "http", name: "HTTP"}, {id: "hostport", name: p.T("services.line.hostport")}, {id: "curl", name: "curl"},
 	}

@@ -51,16 +51,16 @@ func clientSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	other := line
 	other.NodeID, other.Name, other.Port = 8, "vpn-of-a-friend.example.org", 20008
 	return map[string]templ.Component{
-		"clients":        ClientListPage(pg, v),
-		"clients-empty":  ClientListPage(pg, ClientList{}),
-		"clients-none":   ClientListPage(pg, ClientList{Text: "nobody", State: "expired", Counts: v.Counts}),
-		"clients-one":    ClientPage(pg, ClientDetail{ClientRow: office, Services: []ServiceLine{service}}),
-		"clients-spent":  ClientPage(pg, ClientDetail{ClientRow: spent, Named: []connexa.Node{node}}),
-		"clients-off":    ClientPage(pg, ClientDetail{ClientRow: off}),
-		"clients-new":    ClientFormPage(pg, ClientForm{Input: input, Errors: wrong, Tags: []string{"eu"}}),
-		"clients-edit":   ClientFormPage(pg, ClientForm{ID: 1, Revision: 3, Input: chosen, Nodes: []ServiceLine{service}}),
-		"clients-lines":  ClientLinesPage(pg, ClientLines{ID: 1, Name: "office-berlin", Password: line.Password, Services: []ServiceCredentials{line, other}}),
-		"clients-nobody": ClientLinesPage(pg, ClientLines{ID: 1, Name: "office-berlin", Password: line.Password, State: connexa.ClientExpired, Elsewhere: true}),
-		"clients-ask":    ConfirmPage(pg, ConfirmClient(p, "delete", 1, "office-berlin")),
+		"clients":             ClientListPage(pg, v),
+		"clients-empty":       ClientListPage(pg, ClientList{}),
+		"clients-none":        ClientListPage(pg, ClientList{Text: "nobody", State: "expired", Counts: v.Counts}),
+		"clients-one":         ClientPage(pg, ClientDetail{ClientRow: office, Services: []ServiceLine{service}}),
+		"clients-spent":       ClientPage(pg, ClientDetail{ClientRow: spent, Named: []connexa.Node{node}}),
+		"clients-off":         ClientPage(pg, ClientDetail{ClientRow: off}),
+		"clients-new":         ClientFormPage(pg, ClientForm{Input: input, Errors: wrong, Tags: []string{"eu"}}),
+		"clients-edit":        ClientFormPage(pg, ClientForm{ID: 1, Revision: 3, Input: chosen, Nodes: []ServiceLine{service}}),
+		"clients-credentials": ClientCredentialsPage(pg, ClientCredentials{ID: 1, Name: "office-berlin", Password: line.Password, Services: []ServiceCredentials{line, other}}),
+		"clients-nobody":      ClientCredentialsPage(pg, ClientCredentials{ID: 1, Name: "office-berlin", Password: line.Password, State: connexa.ClientExpired, Elsewhere: true}),
+		"clients-ask":         ConfirmPage(pg, ConfirmClient(p, "delete", 1, "office-berlin")),
 	}
 }

@@ -1108,9 +1108,9 @@ func ClientPanel(a ClientDetail) templ.Component {
 	})
 }
 
-// ClientLinesPage shows a client's password and one line for each service that it may
+// ClientCredentialsPage shows a client's password and one line for each service that it may
 // use.
-func ClientLinesPage(pg Page, a ClientLines) templ.Component {
+func ClientCredentialsPage(pg Page, a ClientCredentials) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1381,7 +1381,7 @@ func ClientLinesPage(pg Page, a ClientLines) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(a.Services) > 0 {
-				for _, b := range a.lineBlocks(p) {
+				for _, b := range a.credentialBlocks(p) {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 109, "<section class=\"box\" aria-labelledby=\"")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err

@@ -392,7 +392,7 @@ func ClientListPart(v ClientList) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			for _, r := range v.Rows {
-				templ_7745c5c3_Err = ClientLine(r).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ClientTableRow(r).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -716,8 +716,8 @@ func ClientBadge(r connexa.ClientRefusal) templ.Component {
 	})
 }
 
-// ClientLine is one client. The table and the stream use the same component.
-func ClientLine(r ClientRow) templ.Component {
+// ClientTableRow is one client. The table and the stream use the same component.
+func ClientTableRow(r ClientRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1148,8 +1148,8 @@ func ClientLine(r ClientRow) templ.Component {
 	})
 }
 
-// ClientLineSwap is a ClientLine for a stream.
-func ClientLineSwap(r ClientRow) templ.Component {
+// ClientTableRowSwap is a ClientTableRow for a stream.
+func ClientTableRowSwap(r ClientRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1187,7 +1187,7 @@ func ClientLineSwap(r ClientRow) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ClientLine(r).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ClientTableRow(r).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

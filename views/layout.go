@@ -30,5 +30,5 @@ func tickingTime(p *i18n.Printer) templ.Attributes {
 	if err != nil { // a map of strings always has a JSON form
 		return nil
 	}
-	return templ.Attributes{"data-ago": string(text), "data-copied": p.T("look.copied")}
+	return templ.Attributes{"data-ago": string(text), "data-copied": p.T("ui.copied")}
 }

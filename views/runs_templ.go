@@ -269,11 +269,11 @@ func RunsPage(pg Page, v Runs) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = pageLink(Pager{}, v.Newer, "previous", p.T("look.previous")).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = pageLink(Pager{}, v.Newer, "previous", p.T("ui.previous")).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = pageLink(Pager{}, v.Older, "next", p.T("look.next")).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = pageLink(Pager{}, v.Older, "next", p.T("ui.next")).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

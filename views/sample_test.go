@@ -67,7 +67,7 @@ func nodeListSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...Run
 	}
 	bar := sampleRunBar()
 	banners := at(NavNodes, p.T("nodes.title"), bar)
-	banners.Banners = []Banner{{ID: "banner-key", Tone: ToneWarn, Title: connexa.T("nodes.empty.title"), Text: connexa.T("nodes.empty.text"), Action: &Action{Text: connexa.T("look.save"), URL: "/x"}}}
+	banners.Banners = []Banner{{ID: "banner-key", Tone: ToneWarn, Title: connexa.T("nodes.empty.title"), Text: connexa.T("nodes.empty.text"), Action: &Action{Text: connexa.T("ui.save"), URL: "/x"}}}
 	banners.Toasts = []Toast{{Tone: ToneGood, Text: connexa.T("history.added")}, {Tone: ToneBad, Text: connexa.T("error.internal")}}
 	return map[string]templ.Component{
 		"nodes":        NodesPage(at(NavNodes, p.T("nodes.title"), bar), Nodes{NodeFilters{Facets: facets}, list}),

@@ -18,8 +18,8 @@ import (
 // reported every five seconds.
 const clientsEvery = time.Second
 
-// clientsStream returns the stream URL of a list with exactly these clients.
-func clientsStream(l clientList, ids []int64) string {
+// clientsStreamURL returns the stream URL of a list with exactly these clients.
+func clientsStreamURL(l clientList, ids []int64) string {
 	v := url.Values{"page": {"clients"}, "rows": {encodeRows(ids)}}
 	for name, value := range map[string]string{"q": l.text, "state": l.state} {
 		if value != "" {
@@ -32,9 +32,9 @@ func clientsStream(l clientList, ids []int64) string {
 	return "/events?" + v.Encode()
 }
 
-// clientsFeed returns the page stream of the list of clients. v is the query of
-// clientsStream.
-func (h *Handlers) clientsFeed(v url.Values) (*pageStream, error) {
+// clientsPageStream returns the page stream of the list of clients. v is the query of
+// clientsStreamURL.
+func (h *Handlers) clientsPageStream(v url.Values) (*pageStream, error) {
 	ids, err := decodeRows(v.Get("rows"))
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (h *Handlers) clientsFeed(v url.Values) (*pageStream, error) {
 		for _, r := range v.Rows {
 			if shows := fmt.Sprint(r); drawn[r.ID] != shows {
 				drawn[r.ID] = shows
-				parts = append(parts, views.ClientLineSwap(r))
+				parts = append(parts, views.ClientTableRowSwap(r))
 			}
 		}
 		shown := clientIDs(v.Rows)
@@ -67,8 +67,8 @@ func (h *Handlers) clientsFeed(v url.Values) (*pageStream, error) {
 	return f, nil
 }
 
-// clientFeed returns the page stream of a client page.
-func (h *Handlers) clientFeed(v url.Values) (*pageStream, error) {
+// clientPageStream returns the page stream of a client page.
+func (h *Handlers) clientPageStream(v url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")

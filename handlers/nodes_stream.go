@@ -16,9 +16,9 @@ import (
 // filters.
 const facetsEvery = 500 * time.Millisecond
 
-// nodesStream returns the stream URL of a list with exactly these rows and their
+// nodesStreamURL returns the stream URL of a list with exactly these rows and their
 // columns.
-func nodesStream(f connexa.Filter, nodes []connexa.Node, speeds bool) string {
+func nodesStreamURL(f connexa.Filter, nodes []connexa.Node, speeds bool) string {
 	v := f.Values()
 	v.Set("page", "nodes")
 	v.Set("rows", encodeRows(idsOf(nodes)))
@@ -28,8 +28,8 @@ func nodesStream(f connexa.Filter, nodes []connexa.Node, speeds bool) string {
 	return "/events?" + v.Encode()
 }
 
-// nodesFeed returns the page stream of the node list. v is the query of nodesStream.
-func (h *Handlers) nodesFeed(v url.Values) (*pageStream, error) {
+// nodesPageStream returns the page stream of the node list. v is the query of nodesStreamURL.
+func (h *Handlers) nodesPageStream(v url.Values) (*pageStream, error) {
 	ids, err := decodeRows(v.Get("rows"))
 	if err != nil {
 		return nil, err
@@ -75,9 +75,9 @@ func (h *Handlers) nodesFeed(v url.Values) (*pageStream, error) {
 // firstStream is the stream URL of a node list without nodes.
 const firstStream = "/events?page=first"
 
-// firstFeed returns the page stream of a node list without nodes, which waits for the
+// emptyNodesPageStream returns the page stream of a node list without nodes, which waits for the
 // first node.
-func (h *Handlers) firstFeed() *pageStream {
+func (h *Handlers) emptyNodesPageStream() *pageStream {
 	return &pageStream{
 		every: time.Second,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged },
@@ -116,21 +116,21 @@ func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (parts
 	return parts, gone, nil
 }
 
-// nodeStream returns the stream URL of a node page with that part of its history.
-func nodeStream(id int64, at past) string {
+// nodeStreamURL returns the stream URL of a node page with that part of its history.
+func nodeStreamURL(id int64, at historyQuery) string {
 	v := at.queryValues()
 	v.Set("page", "node")
 	v.Set("id", strconv.FormatInt(id, 10))
 	return "/events?" + v.Encode()
 }
 
-// nodeFeed returns the page stream of a node page. v is the query of nodeStream.
-func (h *Handlers) nodeFeed(v url.Values) (*pageStream, error) {
+// nodePageStream returns the page stream of a node page. v is the query of nodeStreamURL.
+func (h *Handlers) nodePageStream(v url.Values) (*pageStream, error) {
 	id, err := strconv.ParseInt(v.Get("id"), 10, 64)
 	if err != nil || id <= 0 {
 		return nil, connexa.Errorf(connexa.NotFound, "error.not_found")
 	}
-	at := readPast(v)
+	at := readHistoryQuery(v)
 	return &pageStream{
 		rows: map[int64]bool{id: true}, services: true,
 		row: func(ctx context.Context, _ []int64) ([]templ.Component, error) {

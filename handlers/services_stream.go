@@ -18,8 +18,8 @@ import (
 // after which an ended rate disappears.
 const servicesEvery = 2 * time.Second
 
-// servicesStream returns the stream URL of a list with exactly these services.
-func servicesStream(l serviceList, nodes []int64) string {
+// servicesStreamURL returns the stream URL of a list with exactly these services.
+func servicesStreamURL(l serviceList, nodes []int64) string {
 	v := l.filter.Values()
 	v.Set("page", "services")
 	v.Set("rows", encodeRows(nodes))
@@ -29,9 +29,9 @@ func servicesStream(l serviceList, nodes []int64) string {
 	return "/events?" + v.Encode()
 }
 
-// servicesFeed returns the page stream of the services page. v is the query of
-// servicesStream.
-func (h *Handlers) servicesFeed(v url.Values) (*pageStream, error) {
+// servicesPageStream returns the page stream of the services page. v is the query of
+// servicesStreamURL.
+func (h *Handlers) servicesPageStream(v url.Values) (*pageStream, error) {
 	ids, err := decodeRows(v.Get("rows"))
 	if err != nil {
 		return nil, err
