@@ -15,17 +15,16 @@ const accountColumns = `id, name, password_hash, created_at, changed_at, must_ch
 func (d *DB) AddFirstAccount(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		now := toMillis(d.now())
-		res, err := tx.ExecContext(ctx, `
+		n, err := rowsChanged(tx.ExecContext(ctx, `
 			INSERT INTO accounts (name, password_hash, created_at, changed_at, must_change)
-			SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM accounts)`, name, passwordHash, now, now, mustChange)
-		if err != nil {
-			return fmt.Errorf("add the first user: %w", err)
-		}
-		n, err := res.RowsAffected()
+			SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM accounts)`, name, passwordHash, now, now, mustChange))
 		added = n == 1
 		return err
 	})
-	return added, err
+	if err != nil {
+		return false, fmt.Errorf("add the first user: %w", err)
+	}
+	return added, nil
 }
 
 // HasAccounts reports whether there is an account.
@@ -73,20 +72,14 @@ func (d *DB) SetPassword(ctx context.Context, userID int64, passwordHash string,
 // setPassword writes a new password. It always increases changed_at, because that makes
 // the devices unknown that knew the old password.
 func setPassword(ctx context.Context, tx *sql.Tx, userID int64, passwordHash string, mustChange bool, keep []byte, now int64) (ended int, err error) {
-	res, err := tx.ExecContext(ctx, `UPDATE accounts SET password_hash = ?, changed_at = max(?, changed_at + 1), must_change = ? WHERE id = ?`,
-		passwordHash, now, mustChange, userID)
+	err = oneRow(tx.ExecContext(ctx, `UPDATE accounts SET password_hash = ?, changed_at = max(?, changed_at + 1), must_change = ? WHERE id = ?`,
+		passwordHash, now, mustChange, userID))
 	if err != nil {
 		return 0, fmt.Errorf("set a password: %w", err)
 	}
-	if n, err := res.RowsAffected(); err != nil {
-		return 0, err
-	} else if n == 0 {
-		return 0, fmt.Errorf("set a password: %w", sql.ErrNoRows)
-	}
-	res, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, keep)
+	n, err := rowsChanged(tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, keep))
 	if err != nil {
 		return 0, fmt.Errorf("end the other sessions: %w", err)
 	}
-	n, err := res.RowsAffected()
-	return int(n), err
+	return int(n), nil
 }

@@ -84,10 +84,7 @@ func (d *DB) AddChannel(ctx context.Context, c connexa.Channel, most int) (id in
 // messages.
 func (d *DB) SaveChannel(ctx context.Context, c connexa.Channel) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE channels SET name = ?, lang = ?, enabled = ? WHERE id = ?`, c.Name, c.Lang, c.On, c.ID)
-		if err == nil {
-			err = oneRow(res)
-		}
+		err := oneRow(tx.ExecContext(ctx, `UPDATE channels SET name = ?, lang = ?, enabled = ? WHERE id = ?`, c.Name, c.Lang, c.On, c.ID))
 		if err != nil {
 			return fmt.Errorf("save channel %d: %w", c.ID, err)
 		}
@@ -116,24 +113,12 @@ func setChannelKinds(ctx context.Context, tx *sql.Tx, id int64, kinds []connexa.
 // RemoveChannel deletes a channel, or returns NotFound.
 func (d *DB) RemoveChannel(ctx context.Context, id int64) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM channels WHERE id = ?`, id)
-		if err == nil {
-			err = oneRow(res)
-		}
+		err := oneRow(tx.ExecContext(ctx, `DELETE FROM channels WHERE id = ?`, id))
 		if err != nil {
 			return fmt.Errorf("remove channel %d: %w", id, err)
 		}
 		return nil
 	})
-}
-
-// oneRow returns sql.ErrNoRows if a statement changed no row.
-func oneRow(res sql.Result) error {
-	n, err := res.RowsAffected()
-	if err == nil && n == 0 {
-		err = sql.ErrNoRows
-	}
-	return err
 }
 
 // ChannelSent records that a message was sent.

@@ -154,14 +154,8 @@ func (d *DB) DeleteClient(ctx context.Context, id int64) error {
 // changeClient executes a statement that changes exactly one row, or returns NotFound.
 func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...any) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil {
-			return err
-		} else if n == 0 {
-			return fmt.Errorf("client %d: %w", id, sql.ErrNoRows)
+		if err := oneRow(tx.ExecContext(ctx, query, args...)); err != nil {
+			return fmt.Errorf("client %d: %w", id, err)
 		}
 		return nil
 	})

@@ -107,14 +107,11 @@ func (d *DB) changeImport(ctx context.Context, id int64, cond, set string, args 
 }
 
 func changeImport(ctx context.Context, tx *sql.Tx, id int64, cond, set string, args ...any) error {
-	res, err := tx.ExecContext(ctx, `UPDATE imports SET `+set+` WHERE id = ? AND (`+cond+`)`, append(args, id)...)
-	if err != nil {
-		return err
+	n, err := rowsChanged(tx.ExecContext(ctx, `UPDATE imports SET `+set+` WHERE id = ? AND (`+cond+`)`, append(args, id)...))
+	if err == nil && n == 0 {
+		err = connexa.Errorf(connexa.Conflict, "import.error.moved_on")
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return connexa.Errorf(connexa.Conflict, "import.error.moved_on")
-	}
-	return nil
+	return err
 }
 
 // ShapeImport stores the detected format of the text of an import.
@@ -215,15 +212,12 @@ func (d *DB) SetLineChoice(ctx context.Context, id, line int64, choice connexa.C
 		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = choice`); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE import_lines SET choice = ? WHERE id = ? AND import_id = ? AND class = 'conflict' AND (both OR ? <> 'both')`,
-			choice, line, id, choice)
-		if err != nil {
-			return err
+		n, err := rowsChanged(tx.ExecContext(ctx, `UPDATE import_lines SET choice = ? WHERE id = ? AND import_id = ? AND class = 'conflict' AND (both OR ? <> 'both')`,
+			choice, line, id, choice))
+		if err == nil && n == 0 {
+			err = connexa.Errorf(connexa.Invalid, "import.error.choice")
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return connexa.Errorf(connexa.Invalid, "import.error.choice")
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("choose for line %d: %w", line, err)

@@ -84,12 +84,8 @@ func (d *DB) inPieces(ctx context.Context, statement string, args ...any) error 
 	args = slices.Clip(args)
 	for {
 		var n int64
-		err := d.inTx(ctx, func(tx *sql.Tx) error {
-			res, err := tx.ExecContext(ctx, statement, args...)
-			if err != nil {
-				return err
-			}
-			n, err = res.RowsAffected()
+		err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
+			n, err = rowsChanged(tx.ExecContext(ctx, statement, args...))
 			return err
 		})
 		if err != nil {

@@ -290,13 +290,9 @@ func (w *importWriter) addAll(ctx context.Context, tx *sql.Tx, lines []ready, c 
 
 func (w *importWriter) addOne(ctx context.Context, tx *sql.Tx, l *ready, c *counts) error {
 	now := toMillis(w.db.now())
-	res, err := tx.ExecContext(ctx, insertNodesSQL(1), append(slices.Clip(l.values), w.imp.ID, now, now)...)
+	n, err := rowsChanged(tx.ExecContext(ctx, insertNodesSQL(1), append(slices.Clip(l.values), w.imp.ID, now, now)...))
 	if err != nil {
 		return fmt.Errorf("insert node: %w", err)
-	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return err
 	}
 	c.added += int(n)
 	c.kept += int(1 - n)

@@ -127,11 +127,10 @@ func (d *DB) Recover(ctx context.Context) (queued int64, err error) {
 // minute, or 105 seconds after a refused login, because a stale session on the server can
 // look like a wrong password. The same delay follows a probe without a fact. It returns
 // the number of new jobs.
-func (d *DB) RequeueSuspects(ctx context.Context) (int64, error) {
+func (d *DB) RequeueSuspects(ctx context.Context) (n int64, err error) {
 	now := d.now()
-	var n int64
-	err := d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		n, err = rowsChanged(tx.ExecContext(ctx, `
 			INSERT INTO jobs (node_id, kind, priority)
 			SELECT id, CASE WHEN tunnel_failures + refusals > 0 THEN 'login' ELSE 'ping' END, 0
 			FROM (SELECT *, CASE WHEN refusals > 0 THEN ? ELSE ? END AS since FROM nodes INDEXED BY nodes_suspect
@@ -139,11 +138,7 @@ func (d *DB) RequeueSuspects(ctx context.Context) (int64, error) {
 			WHERE checked_at <= since
 				AND coalesce((SELECT finished_at FROM jobs WHERE node_id = suspect.id ORDER BY jobs.id DESC LIMIT 1), 0) <= since
 			ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`,
-			now.Add(-105*time.Second).UnixMilli(), now.Add(-60*time.Second).UnixMilli())
-		if err != nil {
-			return err
-		}
-		n, err = res.RowsAffected()
+			now.Add(-105*time.Second).UnixMilli(), now.Add(-60*time.Second).UnixMilli()))
 		return err
 	})
 	return n, err

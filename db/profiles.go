@@ -51,16 +51,10 @@ func (d *DB) AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, er
 // RevokeProfile revokes a profile forever and deletes its key and its links.
 func (d *DB) RevokeProfile(ctx context.Context, id int64) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE profiles SET revoked_at = ?, key = NULL WHERE id = ? AND revoked_at = 0`, toMillis(d.now()), id)
-		if err != nil {
+		if err := oneRow(tx.ExecContext(ctx, `UPDATE profiles SET revoked_at = ?, key = NULL WHERE id = ? AND revoked_at = 0`, toMillis(d.now()), id)); err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil {
-			return err
-		} else if n == 0 {
-			return sql.ErrNoRows
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM profile_links WHERE profile_id = ?`, id)
+		_, err := tx.ExecContext(ctx, `DELETE FROM profile_links WHERE profile_id = ?`, id)
 		return err
 	})
 	if err != nil {

@@ -26,3 +26,22 @@ func eachRow(rows *sql.Rows, err error) iter.Seq[func(...any) error] {
 		}
 	}
 }
+
+// rowsChanged returns how many rows a statement changed. Its parameters are the results
+// of the statement.
+func rowsChanged(res sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// oneRow is rowsChanged for a statement on one row. It returns sql.ErrNoRows if the
+// statement changed none.
+func oneRow(res sql.Result, err error) error {
+	n, err := rowsChanged(res, err)
+	if err == nil && n == 0 {
+		err = sql.ErrNoRows
+	}
+	return err
+}

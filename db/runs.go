@@ -89,14 +89,12 @@ func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64
 func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		now := d.now().UnixMilli()
-		res, err := tx.ExecContext(ctx, `
-			UPDATE runs SET state = 'cancelled', inconclusive = total - good - slow - bad, finished_at = ? WHERE id = ? AND state IN ('running','paused')`, now, id)
+		n, err := rowsChanged(tx.ExecContext(ctx, `
+			UPDATE runs SET state = 'cancelled', inconclusive = total - good - slow - bad, finished_at = ? WHERE id = ? AND state IN ('running','paused')`, now, id))
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil {
-			return err
-		} else if n == 0 {
+		if n == 0 {
 			return connexa.Errorf(connexa.Conflict, "run.over")
 		}
 		const open = `SELECT r.job_id FROM run_jobs r JOIN jobs j ON j.id = r.job_id WHERE r.run_id = ? AND j.finished_at IS NULL`
@@ -165,16 +163,11 @@ func (d *DB) setRunState(ctx context.Context, tx *sql.Tx, id int64, from, to con
 	if err != nil {
 		return fmt.Errorf("encode the notice: %w", err)
 	}
-	res, err := tx.ExecContext(ctx, `UPDATE runs SET state = ?, notice = ? WHERE id = ? AND state = ?`, to, string(text), id, from)
-	if err != nil {
-		return err
+	n, err := rowsChanged(tx.ExecContext(ctx, `UPDATE runs SET state = ?, notice = ? WHERE id = ? AND state = ?`, to, string(text), id, from))
+	if err == nil && n == 0 {
+		err = connexa.Errorf(connexa.Conflict, "run.state")
 	}
-	if n, err := res.RowsAffected(); err != nil {
-		return err
-	} else if n == 0 {
-		return connexa.Errorf(connexa.Conflict, "run.state")
-	}
-	return nil
+	return err
 }
 
 const runColumns = `id, kind, state, label, notice, by, coalesce(import_id, 0), monitor, total, good, slow, bad, inconclusive, created_at, coalesce(finished_at, 0)`

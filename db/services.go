@@ -132,16 +132,7 @@ func (d *DB) AllowDestinations(ctx context.Context, node int64, private, mail bo
 
 func (d *DB) changeService(ctx context.Context, query string, args ...any) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil {
-			return err
-		} else if n == 0 {
-			return sql.ErrNoRows
-		}
-		return nil
+		return oneRow(tx.ExecContext(ctx, query, args...))
 	})
 }
 

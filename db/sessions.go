@@ -95,14 +95,8 @@ func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret)
 // EndSession ends one session of an account, or returns NotFound.
 func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = ? AND account_id = ?`, id, userID)
-		if err != nil {
+		if err := oneRow(tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = ? AND account_id = ?`, id, userID)); err != nil {
 			return fmt.Errorf("end session %d: %w", id, err)
-		}
-		if n, err := res.RowsAffected(); err != nil {
-			return err
-		} else if n == 0 {
-			return fmt.Errorf("end session %d: %w", id, sql.ErrNoRows)
 		}
 		return nil
 	})
@@ -112,15 +106,14 @@ func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
 // returns their number.
 func (d *DB) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (ended int, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, tokenHash(keep))
-		if err != nil {
-			return fmt.Errorf("end the other sessions: %w", err)
-		}
-		n, err := res.RowsAffected()
+		n, err := rowsChanged(tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, tokenHash(keep)))
 		ended = int(n)
 		return err
 	})
-	return ended, err
+	if err != nil {
+		return 0, fmt.Errorf("end the other sessions: %w", err)
+	}
+	return ended, nil
 }
 
 // SessionStore implements the store of package scs on the table of sessions. Unlike the

@@ -25,14 +25,12 @@ func (d *DB) SampleServices(ctx context.Context, at time.Time, list []connexa.Tr
 			return err
 		}
 		for _, t := range list {
-			res, err := tx.ExecContext(ctx, `UPDATE services SET bytes_up = bytes_up + ?, bytes_down = bytes_down + ?, open = ? WHERE node_id = ?`,
-				t.Up, t.Down, t.Open, t.NodeID)
+			n, err := rowsChanged(tx.ExecContext(ctx, `UPDATE services SET bytes_up = bytes_up + ?, bytes_down = bytes_down + ?, open = ? WHERE node_id = ?`,
+				t.Up, t.Down, t.Open, t.NodeID))
 			if err != nil {
 				return err
 			}
-			if n, err := res.RowsAffected(); err != nil {
-				return err
-			} else if n == 0 || t.Up+t.Down == 0 {
+			if n == 0 || t.Up+t.Down == 0 {
 				continue // the node was deleted, or there is no traffic
 			}
 			for span, length := range map[connexa.TrafficSpan]time.Duration{
@@ -80,14 +78,10 @@ func (d *DB) pruneTraffic(ctx context.Context, keep connexa.Retention) (total in
 	} {
 		for {
 			var n int64
-			err := d.inTx(ctx, func(tx *sql.Tx) error {
-				res, err := tx.ExecContext(ctx, `
+			err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
+				n, err = rowsChanged(tx.ExecContext(ctx, `
 					DELETE FROM traffic WHERE (node_id, span, at) IN (SELECT node_id, span, at FROM traffic WHERE span = ? AND at < ? LIMIT ?)`,
-					span, toMillis(d.now().Add(-age)), trafficBatch)
-				if err != nil {
-					return err
-				}
-				n, err = res.RowsAffected()
+					span, toMillis(d.now().Add(-age)), trafficBatch))
 				return err
 			})
 			if err != nil {

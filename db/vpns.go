@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 
@@ -191,13 +190,10 @@ func (d *DB) RecordServiceEvent(ctx context.Context, node int64, what connexa.Te
 		return fmt.Errorf("encode the history: %w", err)
 	}
 	return d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, detail) SELECT id, ?, ?, ? FROM nodes WHERE id = ?`,
-			toMillis(d.now()), connexa.EntryService, string(story), node)
-		if err != nil {
+		err := oneRow(tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, detail) SELECT id, ?, ?, ? FROM nodes WHERE id = ?`,
+			toMillis(d.now()), connexa.EntryService, string(story), node))
+		if err != nil { // sql.ErrNoRows: the node was deleted
 			return fmt.Errorf("write the history: %w", err)
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, sql.ErrNoRows) // the node was deleted
 		}
 		return nil
 	})
