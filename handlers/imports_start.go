@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"mime/multipart"
@@ -62,9 +63,7 @@ func (h *Handlers) renderImportError(w http.ResponseWriter, r *http.Request, sta
 	var errs connexa.FieldErrors
 	if !errors.As(err, &errs) {
 		field := in.field
-		if field == "" {
-			field = "file"
-		}
+		field = cmp.Or(field, "file")
 		errs = connexa.FieldErrors{field: connexa.TextOf(err)}
 	}
 	return h.drawImportStart(w, r, status, views.ImportStart{Test: in.test, Errors: errs})

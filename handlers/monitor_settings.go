@@ -3,8 +3,6 @@ package handlers
 import (
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/views"
@@ -15,19 +13,11 @@ func (h *Handlers) saveMonitorSettings(w http.ResponseWriter, r *http.Request) e
 	return saveForm(h, w, r, readMonitorSettings, h.monitor.ChangeMonitorSettings, "/settings#monitor")
 }
 
-// readMonitorSettings returns the values of the form. An invalid number becomes -1,
-// which is out of all bounds, so that its field gets an error.
+// readMonitorSettings returns the values of the form.
 func readMonitorSettings(f url.Values) connexa.MonitorSettings {
-	number := func(name string) int {
-		n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))
-		if err != nil {
-			return -1
-		}
-		return n
-	}
 	return connexa.MonitorSettings{
 		On: f.Get("monitor_on") == "1", Tags: f.Get("monitor_tags"), Targets: f.Get("monitor_targets"),
-		PingMinutes: number("monitor_ping_minutes"), LoginHours: number("monitor_login_hours"),
+		PingMinutes: formNumber(f, "monitor_ping_minutes"), LoginHours: formNumber(f, "monitor_login_hours"),
 	}
 }
 

@@ -94,14 +94,7 @@ func (h *Handlers) firstNodes(ctx context.Context, s connexa.Selection) ([]conne
 // pageAfterDelete returns the next page after a deletion: the list with its filters, or the
 // whole list after a node page, which no longer exists.
 func pageAfterDelete(r *http.Request) string {
-	from := r.PostForm.Get("back")
-	if from == "" {
-		from = r.Header.Get("HX-Current-URL")
-	}
-	if from == "" {
-		from = r.Referer()
-	}
-	u, err := url.Parse(ownPath(from, r.Host))
+	u, err := url.Parse(pageBefore(r))
 	if err != nil || strings.TrimSuffix(u.Path, "/") != "/nodes" {
 		return "/nodes"
 	}

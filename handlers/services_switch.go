@@ -82,14 +82,7 @@ func (h *Handlers) askServices(w http.ResponseWriter, r *http.Request, s connexa
 // pageAfterServices returns the next page after an act on services: the page that it came
 // from.
 func pageAfterServices(r *http.Request) string {
-	from := r.PostForm.Get("back")
-	if from == "" {
-		from = r.Header.Get("HX-Current-URL")
-	}
-	if from == "" {
-		from = r.Referer()
-	}
-	to := pageAfter(ownPath(from, r.Host))
+	to := pageAfter(pageBefore(r))
 	if path, _, _ := strings.Cut(to, "?"); path == "/" || path == "/services/start" || path == "/services/stop" {
 		return "/services"
 	}

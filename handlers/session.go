@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -286,4 +287,9 @@ func ownPath(s, host string) string {
 		return localPath(u.RequestURI())
 	}
 	return localPath(s)
+}
+
+// pageBefore returns the page from which a form was posted.
+func pageBefore(r *http.Request) string {
+	return ownPath(cmp.Or(r.PostForm.Get("back"), r.Header.Get("HX-Current-URL"), r.Referer()), r.Host)
 }

@@ -83,29 +83,31 @@ func (h *Handlers) typedSettings(r *http.Request) (views.SettingsPage, error) {
 	return vm, nil
 }
 
-// readSettings returns the values of the form. An invalid number becomes -1, which is
-// out of all bounds, so that its field gets an error.
+// readSettings returns the values of the form.
 func readSettings(f url.Values) connexa.Settings {
-	number := func(name string) int {
-		n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))
-		if err != nil {
-			return -1
-		}
-		return n
-	}
 	return connexa.Settings{
-		Concurrency:    number("concurrency"),
-		ConnectRate:    number("connect_rate"),
-		PerNetwork:     number("per_network"),
-		PerAddress:     number("per_address"),
-		PingAttempts:   number("ping_attempts"),
-		HistoryRawDays: number("history_raw_days"),
+		Concurrency:    formNumber(f, "concurrency"),
+		ConnectRate:    formNumber(f, "connect_rate"),
+		PerNetwork:     formNumber(f, "per_network"),
+		PerAddress:     formNumber(f, "per_address"),
+		PingAttempts:   formNumber(f, "ping_attempts"),
+		HistoryRawDays: formNumber(f, "history_raw_days"),
 
-		HistoryHourDays: number("history_hour_days"),
-		HistoryDayDays:  number("history_day_days"),
+		HistoryHourDays: formNumber(f, "history_hour_days"),
+		HistoryDayDays:  formNumber(f, "history_day_days"),
 		Encryption:      connexa.EncryptionPolicy(f.Get("encryption")),
 		Zone:            strings.TrimSpace(f.Get("zone")),
 	}
+}
+
+// formNumber returns the number in a field of a form. An invalid one becomes -1, which is
+// out of all bounds, so that its field gets an error.
+func formNumber(f url.Values, name string) int {
+	n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // confirmKey answers POST /settings/key: the admin confirms having a copy of the key.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -29,24 +28,16 @@ func (h *Handlers) saveSpeedSettings(w http.ResponseWriter, r *http.Request) err
 	return saveForm(h, w, r, readSpeedSettings, h.speed.ChangeSpeedSettings, "/settings#speed")
 }
 
-// readSpeedSettings returns the values of the form. An invalid number becomes -1, which
-// is out of all bounds, so that its field gets an error.
+// readSpeedSettings returns the values of the form.
 func readSpeedSettings(f url.Values) connexa.SpeedSettings {
-	number := func(name string) int {
-		n, err := strconv.Atoi(strings.TrimSpace(f.Get(name)))
-		if err != nil {
-			return -1
-		}
-		return n
-	}
 	return connexa.SpeedSettings{
 		Mode:     connexa.SpeedMode(f.Get("speed_mode")),
-		AtOnce:   number("speed_at_once"),
-		QuickMB:  number("speed_quick_mb"),
-		FullMB:   number("speed_full_mb"),
-		SlowKbit: number("speed_slow_kbit"),
-		HourGB:   number("speed_hour_gb"),
-		MonthGB:  number("speed_month_gb"),
+		AtOnce:   formNumber(f, "speed_at_once"),
+		QuickMB:  formNumber(f, "speed_quick_mb"),
+		FullMB:   formNumber(f, "speed_full_mb"),
+		SlowKbit: formNumber(f, "speed_slow_kbit"),
+		HourGB:   formNumber(f, "speed_hour_gb"),
+		MonthGB:  formNumber(f, "speed_month_gb"),
 	}
 }
 
