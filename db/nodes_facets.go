@@ -123,9 +123,7 @@ func eachTag(sets map[string]int) map[string]int {
 func mostFrequent(values map[string]int) []connexa.Facet {
 	facets := make([]connexa.Facet, 0, len(values))
 	for value, n := range values {
-		if value == "" {
-			value = connexa.NoValue
-		}
+		value = cmp.Or(value, connexa.NoValue)
 		facets = append(facets, connexa.Facet{Value: value, Count: n})
 	}
 	slices.SortFunc(facets, func(a, b connexa.Facet) int {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,9 +67,7 @@ func NewImports(env Env, store importStore, runs *Runs) *Imports {
 // UploadImport stores the text of an import as it arrives and returns the id of the
 // import, which RunImports then reads. It refuses input that is not text.
 func (a *Imports) UploadImport(ctx context.Context, name string, test connexa.ImportTest, r io.Reader) (int64, error) {
-	if test == "" {
-		test = connexa.TestNone
-	}
+	test = cmp.Or(test, connexa.TestNone)
 	if !a.checkTestable(test) {
 		return 0, connexa.Errorf(connexa.Invalid, "import.error.test")
 	}

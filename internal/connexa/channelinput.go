@@ -1,6 +1,7 @@
 package connexa
 
 import (
+	"cmp"
 	"net"
 	"net/mail"
 	"net/url"
@@ -151,9 +152,7 @@ func (in ChannelInput) mailURL(errs FieldErrors) Secret {
 	if host == "" || strings.ContainsAny(host, "/@?#: \t\r\n") {
 		errs.Add("host", "field.channel.host")
 	}
-	if port == "" {
-		port = mailPort
-	}
+	port = cmp.Or(port, mailPort)
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 		errs.Add("port", "field.port")
 	}

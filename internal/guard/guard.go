@@ -5,6 +5,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -70,9 +71,7 @@ func (g *Guard) CheckHost(ctx context.Context, host string) error {
 		return nil
 	}
 	r := g.Resolver
-	if r == nil {
-		r = net.DefaultResolver
-	}
+	r = cmp.Or(r, net.DefaultResolver)
 	addrs, err := r.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return err

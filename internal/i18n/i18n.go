@@ -4,6 +4,7 @@
 package i18n
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -77,9 +78,7 @@ type Printer struct {
 
 // New returns a Printer. A nil zone is UTC.
 func New(lang Lang, zone *time.Location) *Printer {
-	if zone == nil {
-		zone = time.UTC
-	}
+	zone = cmp.Or(zone, time.UTC)
 	p := &Printer{lang: lang, zone: zone, home: zone, now: time.Now, words: catalogue()[lang], regions: display.English.Regions()}
 	if lang == Russian {
 		p.regions = display.Russian.Regions()

@@ -4,6 +4,7 @@
 package importer
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"iter"
@@ -81,9 +82,7 @@ func New(r io.Reader, o Options) (*Reader, error) {
 	if len(head) >= 3 && string(head[:3]) == "\xef\xbb\xbf" {
 		lines.skipBytes(3, 0)
 		head = lines.peekBytes()
-		if o.Encoding == "" {
-			o.Encoding = UTF8
-		}
+		o.Encoding = cmp.Or(o.Encoding, UTF8)
 	}
 	lines.decode = decoder{encoding: o.Encoding}
 	rd := &Reader{lines: lines}

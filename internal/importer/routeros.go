@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -79,9 +80,7 @@ func (r *routerOS) serverRow(s string) (in connexa.NodeInput, notes []connexa.Te
 		return in, nil, connexa.T("import.bad.routeros"), true
 	}
 	in = connexa.NodeInput{Address: values["connect-to"], Port: values["port"], Login: values["user"], Password: values["password"], Comment: values["comment"]}
-	if in.Comment == "" {
-		in.Comment = values["name"]
-	}
+	in.Comment = cmp.Or(in.Comment, values["name"])
 	if d := values["disabled"]; d == "yes" || d == "true" {
 		notes = append(notes, connexa.T("import.note.disabled"))
 	}

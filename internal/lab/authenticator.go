@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
@@ -172,9 +173,7 @@ var refusals = map[int]string{
 // refusalFor returns a refusal in the form of RFC 2759 section 6 if the login has codes.
 func (g *authenticator) refusalFor(code int) verdict {
 	text := refusals[code]
-	if text == "" {
-		text = "Refused"
-	}
+	text = cmp.Or(text, "Refused")
 	if g.auth == AuthMD5 {
 		return verdict{text: text}
 	}

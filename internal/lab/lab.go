@@ -13,6 +13,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,9 +91,7 @@ type Fleet struct {
 
 // New returns the fleet that cfg describes. It does not listen yet.
 func New(cfg Config) (*Fleet, error) {
-	if cfg.Port == 0 {
-		cfg.Port = control.Port
-	}
+	cfg.Port = cmp.Or(cfg.Port, control.Port)
 	if cfg.Base == (netip.Prefix{}) {
 		cfg.Base = defaultBase
 	}

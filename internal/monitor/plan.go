@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -113,9 +114,7 @@ func (p planner) planFailed(w connexa.Monitored) (connexa.Kind, connexa.Monitore
 // retryAt returns when a failed node is probed after a number of tries.
 func (p planner) retryAt(from time.Time, tries int) time.Time {
 	d := p.settings.PingInterval()
-	if d == 0 {
-		d = defaultRetryDelay
-	}
+	d = cmp.Or(d, defaultRetryDelay)
 	d = min(d, maxRetryDelay)
 	for range tries {
 		if d *= 2; d >= maxRetryDelay {

@@ -1,6 +1,7 @@
 package pptp
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"io"
@@ -122,12 +123,8 @@ func (t *Timeouts) extendForRTT(rtt time.Duration) {
 var sharedMux = sync.OnceValue(func() *gre.Mux { return gre.NewMux(gre.Raw) })
 
 func (c Config) withDefaults() Config {
-	if c.Port == 0 {
-		c.Port = control.Port
-	}
-	if c.Encryption == "" {
-		c.Encryption = EncryptionPreferred
-	}
+	c.Port = cmp.Or(c.Port, control.Port)
+	c.Encryption = cmp.Or(c.Encryption, EncryptionPreferred)
 	if c.EchoEvery <= 0 {
 		c.EchoEvery = 15 * time.Second
 	}

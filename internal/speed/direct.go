@@ -1,6 +1,7 @@
 package speed
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -23,9 +24,7 @@ func (d *Direct) Lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 		return []netip.Addr{a.Unmap()}, nil
 	}
 	r := d.Resolver
-	if r == nil {
-		r = net.DefaultResolver
-	}
+	r = cmp.Or(r, net.DefaultResolver)
 	return r.LookupNetIP(ctx, "ip4", host)
 }
 

@@ -8,6 +8,7 @@
 package speed
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -82,9 +83,7 @@ var publicServers = []netip.AddrPort{
 // With an error the measurement holds what was measured before; without Down it is
 // useless.
 func Measure(ctx context.Context, t Tunnel, endpoints []connexa.Endpoint, o Options) (connexa.Measurement, error) {
-	if o.Mode == "" {
-		o.Mode = connexa.SpeedQuick
-	}
+	o.Mode = cmp.Or(o.Mode, connexa.SpeedQuick)
 	p, ok := plans[o.Mode]
 	if !ok {
 		return connexa.Measurement{}, fmt.Errorf("speed: there is no mode %q", o.Mode)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -29,18 +30,10 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Host == "" {
-		c.Host = "connexa"
-	}
-	if c.Vendor == "" {
-		c.Vendor = "Connexa"
-	}
-	if c.Firmware == 0 {
-		c.Firmware = 1
-	}
-	if c.Window == 0 {
-		c.Window = 64
-	}
+	c.Host = cmp.Or(c.Host, "connexa")
+	c.Vendor = cmp.Or(c.Vendor, "Connexa")
+	c.Firmware = cmp.Or(c.Firmware, 1)
+	c.Window = cmp.Or(c.Window, 64)
 	if c.EchoInterval <= 0 {
 		c.EchoInterval = time.Minute
 	}

@@ -1,6 +1,7 @@
 package ppp
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -39,23 +40,13 @@ type Timing struct {
 }
 
 func (t Timing) withDefaults() Timing {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	count := func(n *int, v int) {
-		if *n == 0 {
-			*n = v
-		}
-	}
-	def(&t.First, time.Second)
-	def(&t.Restart, 3*time.Second)
-	count(&t.Tries, 3)
-	count(&t.Configure, 10)
-	count(&t.Terminate, 2)
-	count(&t.Failure, 5)
-	count(&t.Refusals, 10)
+	t.First = cmp.Or(t.First, time.Second)
+	t.Restart = cmp.Or(t.Restart, 3*time.Second)
+	t.Tries = cmp.Or(t.Tries, 3)
+	t.Configure = cmp.Or(t.Configure, 10)
+	t.Terminate = cmp.Or(t.Terminate, 2)
+	t.Failure = cmp.Or(t.Failure, 5)
+	t.Refusals = cmp.Or(t.Refusals, 10)
 	return t
 }
 
