@@ -170,7 +170,7 @@ func TestCauseWords(t *testing.T) {
 	p := i18n.New(i18n.English, nil)
 	for c, want := range map[connexa.Cause]string{
 		"":                 "",
-		"tcp.refused":      "port refused",
+		"tcp.refused":      "connection refused",
 		"tcp.brand_new":    "no connection to the port",
 		"nonsense.at_all":  "nonsense.at_all",
 		"auth.691":         "wrong login or password",

@@ -51,7 +51,7 @@ func TestRowsTurnWithoutReload(t *testing.T) {
 	b.waitTrue(`window.seen && window.turned.size === 30 && window.bars > 0`)
 	// The counts of the chips are updated too.
 	b.waitTrue(`document.querySelector("#chip-ping_ok b").textContent === "24" && document.querySelector("#chip-ping_failed b").textContent === "6"`)
-	if n := getValue[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("port refused")).length`); n != 6 {
+	if n := getValue[int](b, `[...document.querySelectorAll("#list tbody tr")].filter(row => row.querySelector(".why-cell").textContent.includes("connection refused")).length`); n != 6 {
 		t.Errorf("%d rows say that the port is refused, want 6", n)
 	}
 	// A fresh page must equal the page that the stream has updated.
@@ -133,7 +133,7 @@ func TestTwoTabs(t *testing.T) {
 
 // causes are the sentences for the causes that simulated servers produce.
 var causes = map[string]string{
-	"tcp.refused":      "port refused",
+	"tcp.refused":      "connection refused",
 	"control.timeout":  "port open, no PPTP answer",
 	"control.not_pptp": "not a PPTP server",
 	"control.half":     "answer cut short",
