@@ -108,7 +108,7 @@ func TestRevokedClientIsDisconnected(t *testing.T) {
 	}
 }
 
-// accessTest is a gateway with one node whose clients a directory lets in.
+// accessTest is a service with one node whose clients a directory lets in.
 type accessTest struct {
 	clients   *fakeClients
 	directory *access.Directory

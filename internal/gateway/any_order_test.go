@@ -127,7 +127,7 @@ func (o *orderTest) apply(st step) {
 	case "unwant":
 		o.disableService(st.node)
 	case "tunnel ends":
-		if g := o.gatewayOf(st.node); g != nil {
+		if g := o.runnerOf(st.node); g != nil {
 			if tun := g.currentTunnel(); tun != nil {
 				tun.(*tracked).Tunnel.(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
 			}

@@ -147,12 +147,12 @@ func startFleetProcess(b *testing.B, n int) []lab.Node {
 	return f.Nodes()
 }
 
-// BenchmarkIdleGateways keeps 1,000 idle gateways online. Their servers are in another
+// BenchmarkIdleServices keeps 1,000 idle services online. Their servers are in another
 // process, whose CPU time is not counted. CPU time in the kernel is reported
 // separately, because it is larger than in production: the kernel offers each GRE
 // packet to every raw socket, and the fleet has one for each server, while a panel has
 // one for each of its own addresses.
-func BenchmarkIdleGateways(b *testing.B) {
+func BenchmarkIdleServices(b *testing.B) {
 	const n = 1000
 	if err := gre.SelfTest(b.Context(), gre.Raw); err != nil {
 		b.Skip("GRE needs CAP_NET_RAW: ", err)
@@ -175,7 +175,7 @@ func BenchmarkIdleGateways(b *testing.B) {
 	took := float64(time.Since(began))
 	own, kernel := cpuTime()
 	b.ReportMetric(up.Seconds(), "s-until-all-up")
-	b.ReportMetric(float64(memory)/n, "KiB/gateway(≤400)")
+	b.ReportMetric(float64(memory)/n, "KiB/service(≤400)")
 	b.ReportMetric(100*float64(own-ownBefore+kernel-kernelBefore)/took, "%-of-a-core(≤5)")
 	b.ReportMetric(100*float64(own-ownBefore)/took, "%-by-itself")
 	b.ReportMetric(100*float64(kernel-kernelBefore)/took, "%-in-the-kernel")
@@ -334,7 +334,7 @@ func BenchmarkProxy(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkConnect compares the time to open a connection through a gateway that is
+// BenchmarkConnect compares the time to open a connection through a service that is
 // online with that of the tunnel's stack alone.
 func BenchmarkConnect(b *testing.B) {
 	s := newRawSite(b, lab.Config{Nodes: 1})

@@ -12,7 +12,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp"
 )
 
-// TestServicesRecoverFromDay runs gateways for 24 simulated hours. Servers fail and
+// TestServicesRecoverFromDay runs services for 24 simulated hours. Servers fail and
 // return, refuse logins and lose their internet, and this machine loses its uplink.
 // When all problems have ended, no service is stuck, nothing has leaked, and every
 // change has a reason.
@@ -79,7 +79,7 @@ func (d *dayTest) makeTrouble() {
 	d.mu.Unlock()
 	switch {
 	case dice < 6:
-		if tun := d.gatewayOf(node).currentTunnel(); tun != nil {
+		if tun := d.runnerOf(node).currentTunnel(); tun != nil {
 			tun.(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
 			d.ended++
 		}

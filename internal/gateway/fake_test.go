@@ -188,7 +188,7 @@ func (b *bench) stateOf(node int64) connexa.ServiceReport {
 	return connexa.ServiceReport{}
 }
 
-// wantState fails the test unless a gateway is in a state.
+// wantState fails the test unless a service is in a state.
 func (b *bench) wantState(node int64, want connexa.ServiceState, reason string) connexa.ServiceReport {
 	b.t.Helper()
 	g := b.stateOf(node)
@@ -198,13 +198,13 @@ func (b *bench) wantState(node int64, want connexa.ServiceState, reason string) 
 	return g
 }
 
-// upTunnel waits and fails the test unless the gateway is online then. It returns the
+// upTunnel waits and fails the test unless the service is online then. It returns the
 // tunnel.
 func (b *bench) upTunnel(node int64) *fakeTunnel {
 	b.t.Helper()
 	time.Sleep(time.Second)
 	b.wantState(node, connexa.ServiceOnline, "")
-	return b.gatewayOf(node).currentTunnel().(*fakeTunnel)
+	return b.runnerOf(node).currentTunnel().(*fakeTunnel)
 }
 
 // historyOf returns all changes of a node so far.

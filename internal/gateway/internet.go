@@ -33,7 +33,7 @@ var defaultTargets = []netip.AddrPort{
 
 // watchInternet checks a tunnel that is up, until ctx is done. It returns true if nothing
 // behind the tunnel answers.
-func (g *gateway) watchInternet(ctx context.Context, t Tunnel) (noInternet bool) {
+func (g *runner) watchInternet(ctx context.Context, t Tunnel) (noInternet bool) {
 	g.measureTunnel(ctx, t)
 	defer g.manager.outages.removeNode(g.node)
 	next := time.NewTimer(beat.Within(internetCheckEvery, internetCheckEvery/100))
@@ -80,7 +80,7 @@ func (g *gateway) watchInternet(ctx context.Context, t Tunnel) (noInternet bool)
 
 // clientCounts returns the activity of clients: connections of the proxy, and packets
 // that clients of the OpenVPN exit send.
-func (g *gateway) clientCounts() (c struct{ Open, Total int64 }) {
+func (g *runner) clientCounts() (c struct{ Open, Total int64 }) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.proxy != nil {
@@ -95,7 +95,7 @@ func (g *gateway) clientCounts() (c struct{ Open, Total int64 }) {
 
 // measureTunnel measures what the page of a service shows: the latency of the server
 // and the exit address.
-func (g *gateway) measureTunnel(ctx context.Context, t Tunnel) {
+func (g *runner) measureTunnel(ctx context.Context, t Tunnel) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	latency := askLatency(ctx, t)
@@ -129,7 +129,7 @@ func askLatency(ctx context.Context, t Tunnel) time.Duration {
 
 // hasInternet reports whether anything behind the tunnel answers. A negative result
 // needs at least two targets, because one may be down.
-func (g *gateway) hasInternet(ctx context.Context, t Tunnel) bool {
+func (g *runner) hasInternet(ctx context.Context, t Tunnel) bool {
 	targets := defaultTargets
 	if g.manager.Targets != nil {
 		targets = g.manager.Targets()

@@ -78,7 +78,7 @@ func (m *memory) RecordServiceEvent(_ context.Context, node int64, what connexa.
 	return nil
 }
 
-// awaitState waits until a gateway is in a state.
+// awaitState waits until a service is in a state.
 func (m *memory) awaitState(t testing.TB, node int64, want connexa.ServiceState) connexa.ServiceReport {
 	t.Helper()
 	late := time.After(time.Minute)
@@ -101,7 +101,7 @@ func (m *memory) awaitState(t testing.TB, node int64, want connexa.ServiceState)
 	}
 }
 
-// site is a fleet and a manager whose gateways dial it. GRE stays in this process.
+// site is a fleet and a manager whose services dial it. GRE stays in this process.
 type site struct {
 	*memory
 	manager *gateway.Manager
@@ -208,7 +208,7 @@ func getPage(t testing.TB, c *http.Client, url string) string {
 	return strings.TrimSpace(string(body))
 }
 
-// checkLeaks fails the test if goroutines of a gateway are left at its end.
+// checkLeaks fails the test if goroutines of a service are left at its end.
 func checkLeaks(t testing.TB) {
 	t.Helper()
 	t.Cleanup(func() {

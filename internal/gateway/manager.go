@@ -49,16 +49,16 @@ type Manager struct {
 	revalidateNow chan struct{} // holds a token when clients must be checked again
 	outages       outageDetector
 
-	mu       sync.Mutex
-	gateways map[int64]*running
-	offline  bool
-	unsaved  []connexa.Traffic // of closed proxies
-	ended    chan struct{}     // holds a token when a service has ended
+	mu      sync.Mutex
+	runners map[int64]*startedRunner
+	offline bool
+	unsaved []connexa.Traffic // of closed proxies
+	ended   chan struct{}     // holds a token when a service has ended
 }
 
-// running is a gateway with its cancel function.
-type running struct {
-	*gateway
+// startedRunner is a runner with its cancel function.
+type startedRunner struct {
+	*runner
 	cancel context.CancelCauseFunc
 }
 
@@ -66,7 +66,7 @@ type running struct {
 func NewManager(cfg Config) *Manager {
 	m := &Manager{
 		Config: cfg, loginLimiter: socks5.NewLoginLimiter(), dialSlots: make(chan struct{}, maxDialing), changed: make(chan struct{}, 1), revalidateNow: make(chan struct{}, 1),
-		gateways: map[int64]*running{}, ended: make(chan struct{}, 1),
+		runners: map[int64]*startedRunner{}, ended: make(chan struct{}, 1),
 	}
 	if m.Locks == nil {
 		m.Locks = NewSessionLocks()
@@ -112,8 +112,8 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer reviews.Wait()
 	m.runLoop(ctx)
 	m.mu.Lock()
-	var left []*running
-	for _, g := range m.gateways {
+	var left []*startedRunner
+	for _, g := range m.runners {
 		g.cancel(errShutdown)
 		left = append(left, g)
 	}
@@ -170,10 +170,10 @@ func (m *Manager) reconcile(ctx context.Context) {
 		wanted[s.NodeID] = true
 	}
 	m.mu.Lock()
-	for node, g := range m.gateways {
+	for node, g := range m.runners {
 		select {
 		case <-g.done:
-			delete(m.gateways, node)
+			delete(m.runners, node)
 		default:
 			if !wanted[node] {
 				g.cancel(errUnwanted)
@@ -191,18 +191,18 @@ func (m *Manager) reconcile(ctx context.Context) {
 func (m *Manager) startService(ctx context.Context, s connexa.Service, after time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if g := m.gateways[s.NodeID]; g != nil {
+	if g := m.runners[s.NodeID]; g != nil {
 		g.setService(s)
 		return
 	}
 	// The service closes its connections after ctx ends.
 	run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(errShutdown) })
-	g := &running{&gateway{
+	g := &startedRunner{&runner{
 		manager: m, node: s.NodeID, service: s, changed: make(chan struct{}, 1), done: make(chan struct{}), startDelay: after,
 		seen: connexa.ServiceReport{NodeID: s.NodeID, State: connexa.ServiceOff}, vpn: newVPN(), failureSent: s.Down,
 	}, cancel}
-	m.gateways[s.NodeID] = g
+	m.runners[s.NodeID] = g
 	go func() {
 		g.run(run)
 		stop()
@@ -217,7 +217,7 @@ func (m *Manager) startService(ctx context.Context, s connexa.Service, after tim
 // Stop ends the service of a node and waits for its end. The caller must have disabled
 // the service before.
 func (m *Manager) Stop(ctx context.Context, node int64) error {
-	g := m.gatewayOf(node)
+	g := m.runnerOf(node)
 	if g == nil {
 		return nil
 	}
@@ -232,7 +232,7 @@ func (m *Manager) Stop(ctx context.Context, node int64) error {
 
 // Retry makes a service start an attempt now with cleared failure counts.
 func (m *Manager) Retry(node int64) {
-	if g := m.gatewayOf(node); g != nil {
+	if g := m.runnerOf(node); g != nil {
 		g.requestRetry()
 	}
 }
@@ -240,7 +240,7 @@ func (m *Manager) Retry(node int64) {
 // Live returns the state of a service and the traffic of its proxy since the port was
 // opened. It returns false if the service does not run.
 func (m *Manager) Live(node int64) (connexa.ServiceReport, socks5.Counts, bool) {
-	g := m.gatewayOf(node)
+	g := m.runnerOf(node)
 	if g == nil {
 		return connexa.ServiceReport{}, socks5.Counts{}, false
 	}
@@ -256,7 +256,7 @@ func (m *Manager) Live(node int64) (connexa.ServiceReport, socks5.Counts, bool) 
 // Tunnel returns the tunnel of a service for a measurement. It returns false if none is
 // up. Closing the result does not close the tunnel.
 func (m *Manager) Tunnel(node int64) (Tunnel, bool) {
-	g := m.gatewayOf(node)
+	g := m.runnerOf(node)
 	if g == nil {
 		return nil, false
 	}
@@ -270,28 +270,28 @@ func (m *Manager) Tunnel(node int64) (Tunnel, bool) {
 // sharedTunnel is a tunnel that its user cannot close.
 type sharedTunnel struct{ Tunnel }
 
-// Close does nothing, because the gateway owns the tunnel.
+// Close does nothing, because the runner owns the tunnel.
 func (sharedTunnel) Close() error { return nil }
 
-func (m *Manager) listGateways() []*gateway {
+func (m *Manager) listRunners() []*runner {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := make([]*gateway, 0, len(m.gateways))
-	for _, g := range m.gateways {
-		list = append(list, g.gateway)
+	list := make([]*runner, 0, len(m.runners))
+	for _, g := range m.runners {
+		list = append(list, g.runner)
 	}
 	return list
 }
 
-func (m *Manager) gatewayOf(node int64) *running {
+func (m *Manager) runnerOf(node int64) *startedRunner {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.gateways[node]
+	return m.runners[node]
 }
 
 // Name returns the name of the service of a node, or "" if none runs.
 func (m *Manager) Name(node int64) string {
-	if g := m.gatewayOf(node); g != nil {
+	if g := m.runnerOf(node); g != nil {
 		return g.currentSpec().Name
 	}
 	return ""
@@ -325,7 +325,7 @@ func (m *Manager) saveState(ctx context.Context, g connexa.ServiceReport) {
 
 // flushTraffic keeps the traffic of a service for the next sample, before its counters
 // are dropped.
-func (m *Manager) flushTraffic(g *gateway) {
+func (m *Manager) flushTraffic(g *runner) {
 	t, changed := g.sampleTraffic()
 	if !changed {
 		return
@@ -340,7 +340,7 @@ func (m *Manager) saveTraffic(ctx context.Context) {
 	m.mu.Lock()
 	list := m.unsaved
 	m.unsaved = nil
-	for _, g := range m.gateways {
+	for _, g := range m.runners {
 		if t, changed := g.sampleTraffic(); changed {
 			list = append(list, t)
 		}
@@ -372,7 +372,7 @@ func (m *Manager) checkUplink() {
 		return
 	}
 	m.offline = false
-	for _, g := range m.gateways {
+	for _, g := range m.runners {
 		g.noteUplinkBack()
 	}
 }

@@ -199,7 +199,7 @@ func TestSuccessEndsTheRow(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			time.Sleep(stableAfter)
-			b.gatewayOf(1).currentTunnel().(*fakeTunnel).endWith(nil)
+			b.runnerOf(1).currentTunnel().(*fakeTunnel).endWith(nil)
 			if g := b.wantState(1, connexa.ServiceReconnecting, "service.reason.ended"); g.Failures != 1 {
 				t.Fatalf("%d failures", g.Failures)
 			}
@@ -208,7 +208,7 @@ func TestSuccessEndsTheRow(t *testing.T) {
 			for b.stateOf(1).State != connexa.ServiceOnline {
 				time.Sleep(time.Second)
 			}
-			b.gatewayOf(1).currentTunnel().(*fakeTunnel).endWith(nil)
+			b.runnerOf(1).currentTunnel().(*fakeTunnel).endWith(nil)
 			if g := b.stateOf(1); g.Failures != i+2 {
 				t.Fatalf("%d failures after %d short sessions", g.Failures, i+1)
 			}
@@ -309,7 +309,7 @@ func TestGREThatThisMachineLacks(t *testing.T) {
 	})
 }
 
-// TestUplinkReturns checks that all gateways come back when the uplink does, within
+// TestUplinkReturns checks that all services come back when the uplink does, within
 // the limit of concurrent dials.
 func TestUplinkReturns(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
@@ -329,7 +329,7 @@ func TestUplinkReturns(t *testing.T) {
 		b.setOnline(false)
 		b.failDials(refusedBy(pptp.StepTCP, "unreachable"))
 		for _, n := range nodes {
-			b.gatewayOf(n).currentTunnel().(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
+			b.runnerOf(n).currentTunnel().(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
 		}
 		time.Sleep(6 * time.Hour)
 		for _, n := range nodes {
@@ -361,7 +361,7 @@ func TestDroppedTogetherBackSoon(t *testing.T) {
 		time.Sleep(time.Minute)
 		for _, n := range nodes {
 			b.stateOf(n)
-			b.gatewayOf(n).currentTunnel().(*fakeTunnel).endWith(refusedBy(pptp.StepControl, "closed"))
+			b.runnerOf(n).currentTunnel().(*fakeTunnel).endWith(refusedBy(pptp.StepControl, "closed"))
 		}
 		time.Sleep(90 * time.Second)
 		for _, n := range nodes {
@@ -447,7 +447,7 @@ func TestNamesOfOneServer(t *testing.T) {
 		b.mu.Lock()
 		b.names["vpn.test"] = "192.0.2.77"
 		b.mu.Unlock()
-		b.gatewayOf(2).currentTunnel().(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
+		b.runnerOf(2).currentTunnel().(*fakeTunnel).endWith(refusedBy(pptp.StepLCP, "no_echo"))
 		time.Sleep(time.Minute)
 		b.upTunnel(1)
 		b.upTunnel(2)
@@ -489,7 +489,7 @@ func TestEditRedials(t *testing.T) {
 		old := b.upTunnel(1)
 		b.editService(1, func(s *connexa.Service) { s.Name = "renamed"; s.Mail = true })
 		time.Sleep(time.Second)
-		if b.gatewayOf(1).currentTunnel() != old {
+		if b.runnerOf(1).currentTunnel() != old {
 			t.Error("a new name redialed")
 		}
 		b.editService(1, func(s *connexa.Service) { s.Address = "192.0.2.200" })
@@ -640,13 +640,13 @@ func TestRulesOfAService(t *testing.T) {
 		b.run()
 		b.enableService(1)
 		b.upTunnel(1)
-		if r := b.gatewayOf(1).proxyRules(); r.Private || r.Mail {
+		if r := b.runnerOf(1).proxyRules(); r.Private || r.Mail {
 			t.Errorf("by default: %+v", r)
 		}
-		old := b.gatewayOf(1).currentTunnel()
+		old := b.runnerOf(1).currentTunnel()
 		b.editService(1, func(s *connexa.Service) { s.Private, s.Mail = true, true })
 		synctest.Wait()
-		if r := b.gatewayOf(1).proxyRules(); !r.Private || !r.Mail || b.gatewayOf(1).currentTunnel() != old {
+		if r := b.runnerOf(1).proxyRules(); !r.Private || !r.Mail || b.runnerOf(1).currentTunnel() != old {
 			t.Errorf("allowed: %+v", r)
 		}
 	})

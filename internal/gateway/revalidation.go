@@ -32,7 +32,7 @@ func (m *Manager) runRevalidation(ctx context.Context) {
 }
 
 func (m *Manager) revalidateProxies() {
-	for _, g := range m.listGateways() {
+	for _, g := range m.listRunners() {
 		g.mu.Lock()
 		server := g.proxy
 		g.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 //	          └─▶ reconnecting, failed              └─▶ starting
 
 // stateStarting starts over with cleared failure counts.
-func (g *gateway) stateStarting(ctx context.Context) state {
+func (g *runner) stateStarting(ctx context.Context) state {
 	g.failures, g.refusals, g.staleRefusals, g.conflict = 0, 0, 0, sessionKey{}
 	g.waiter.setTunnel(nil, false)
 	g.setState(ctx, connexa.ServiceStarting, connexa.Text{}, clearRetry, clearCause, g.setFailures)
@@ -47,7 +47,7 @@ func (g *gateway) stateStarting(ctx context.Context) state {
 
 // tryDial returns a state that makes one attempt to open a session. during is the state
 // that is shown meanwhile.
-func (g *gateway) tryDial(during connexa.ServiceState) state {
+func (g *runner) tryDial(during connexa.ServiceState) state {
 	return func(ctx context.Context) state {
 		hold, err := g.manager.Locks.acquire(ctx, g.key, g.conflict, g.node, func() {
 			g.setState(ctx, during, connexa.T("service.reason.test"), clearRetry)
@@ -94,7 +94,7 @@ func (g *gateway) tryDial(during connexa.ServiceState) state {
 // onServerBusy handles a server name that resolved to an address in use by somebody else.
 // It waits for the end of a probe, or fails until another service releases the server.
 // The name may also resolve to another address later.
-func (g *gateway) onServerBusy(used *InUseError, during connexa.ServiceState) state {
+func (g *runner) onServerBusy(used *InUseError, during connexa.ServiceState) state {
 	g.conflict = used.key
 	if used.Node == 0 {
 		return g.tryDial(during)
@@ -104,7 +104,7 @@ func (g *gateway) onServerBusy(used *InUseError, during connexa.ServiceState) st
 }
 
 // stateOnline serves clients until the session ends.
-func (g *gateway) stateOnline(ctx context.Context) state {
+func (g *runner) stateOnline(ctx context.Context) state {
 	t := g.currentTunnel()
 	g.refusals, g.staleRefusals = 0, 0
 	g.setState(ctx, connexa.ServiceOnline, connexa.Text{}, clearRetry, clearCause, func(s *connexa.ServiceReport) {
@@ -126,7 +126,7 @@ func (g *gateway) stateOnline(ctx context.Context) state {
 }
 
 // serveSession waits for an event that ends the session and returns the next state.
-func (g *gateway) serveSession(ctx context.Context, t Tunnel, noInternet <-chan struct{}) state {
+func (g *runner) serveSession(ctx context.Context, t Tunnel, noInternet <-chan struct{}) state {
 	lasting := time.NewTimer(stableAfter)
 	defer lasting.Stop()
 	for {
@@ -149,7 +149,7 @@ func (g *gateway) serveSession(ctx context.Context, t Tunnel, noInternet <-chan 
 }
 
 // afterLoss returns the state after the end of a session.
-func (g *gateway) afterLoss(reason connexa.Text, cause connexa.Cause) state {
+func (g *runner) afterLoss(reason connexa.Text, cause connexa.Cause) state {
 	return func(ctx context.Context) state {
 		g.closeTunnel()
 		g.failures++
@@ -158,7 +158,7 @@ func (g *gateway) afterLoss(reason connexa.Text, cause connexa.Cause) state {
 }
 
 // afterFailedDial returns the state after a failed attempt.
-func (g *gateway) afterFailedDial(err error) state {
+func (g *runner) afterFailedDial(err error) state {
 	fault, cause := classifyFailure(err, g.manager.Online())
 	g.manager.Log.Info("a service could not connect", "node", g.node, "cause", cause, "err", err)
 	switch fault {
@@ -182,7 +182,7 @@ func (g *gateway) afterFailedDial(err error) state {
 
 // afterRefusedLogin returns the state after a refused login. A server that recently had a
 // session of ours may still count the account as logged in.
-func (g *gateway) afterRefusedLogin(cause connexa.Cause) state {
+func (g *runner) afterRefusedLogin(cause connexa.Cause) state {
 	g.refusals++
 	last := g.manager.Locks.lastSession(g.key.server)
 	recent := !last.IsZero() && time.Since(last) <= staleWithin
@@ -198,13 +198,13 @@ func (g *gateway) afterRefusedLogin(cause connexa.Cause) state {
 }
 
 // retryAfter returns the reconnecting state with a wait.
-func (g *gateway) retryAfter(reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
+func (g *runner) retryAfter(reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	return func(ctx context.Context) state { return g.stateReconnecting(ctx, reason, cause, wait) }
 }
 
 // stateReconnecting waits and tries again. The port stays open, and new connections of
 // clients wait for the tunnel.
-func (g *gateway) stateReconnecting(ctx context.Context, reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
+func (g *runner) stateReconnecting(ctx context.Context, reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	g.waiter.setTunnel(nil, false)
 	at := time.Now().Add(wait)
 	g.setState(ctx, connexa.ServiceReconnecting, reason, setCause(cause), g.setFailures, func(s *connexa.ServiceReport) { s.RetryAt = at })
@@ -219,13 +219,13 @@ func (g *gateway) stateReconnecting(ctx context.Context, reason connexa.Text, ca
 
 // failFor returns the failed state. The next attempt follows after wait, or only on
 // request if wait is 0.
-func (g *gateway) failFor(reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
+func (g *runner) failFor(reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	return func(ctx context.Context) state { return g.stateFailed(ctx, reason, cause, wait) }
 }
 
 // stateFailed waits for the next attempt, for a request, or for the release of the server.
 // New connections of clients fail at once.
-func (g *gateway) stateFailed(ctx context.Context, reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
+func (g *runner) stateFailed(ctx context.Context, reason connexa.Text, cause connexa.Cause, wait time.Duration) state {
 	g.waiter.setTunnel(nil, true)
 	g.setState(ctx, connexa.ServiceFailed, reason, setCause(cause), g.setFailures, func(s *connexa.ServiceReport) {
 		s.RetryAt = time.Time{}
@@ -251,7 +251,7 @@ func (g *gateway) stateFailed(ctx context.Context, reason connexa.Text, cause co
 }
 
 // stateRestart closes what an edit may have changed, and starts over.
-func (g *gateway) stateRestart(context.Context) state {
+func (g *runner) stateRestart(context.Context) state {
 	g.closeTunnel()
 	if g.currentSpec().Listen != g.listenAddr {
 		g.closeListener()
@@ -261,7 +261,7 @@ func (g *gateway) stateRestart(context.Context) state {
 
 // waitRetry waits for d (0: without a limit), until free reports true, or until an attempt
 // is requested. fresh reports whether that attempt starts over. ok is false if ctx ends.
-func (g *gateway) waitRetry(ctx context.Context, d time.Duration, free func() (bool, <-chan struct{})) (fresh, ok bool) {
+func (g *runner) waitRetry(ctx context.Context, d time.Duration, free func() (bool, <-chan struct{})) (fresh, ok bool) {
 	var over <-chan time.Time
 	if d > 0 {
 		t := time.NewTimer(d)
@@ -291,7 +291,7 @@ func (g *gateway) waitRetry(ctx context.Context, d time.Duration, free func() (b
 }
 
 // stateOff closes everything: first the port and its connections, then the tunnel.
-func (g *gateway) stateOff(ctx context.Context) state {
+func (g *runner) stateOff(ctx context.Context) state {
 	g.closeListener()
 	g.closeTunnel()
 	g.giveUpServer()
@@ -303,7 +303,7 @@ func (g *gateway) stateOff(ctx context.Context) state {
 }
 
 // currentTunnel returns the tunnel that is up, or nil.
-func (g *gateway) currentTunnel() Tunnel {
+func (g *runner) currentTunnel() Tunnel {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.tunnel

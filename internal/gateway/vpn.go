@@ -54,7 +54,7 @@ type vpn struct {
 	changed chan struct{} // holds a token when the service may want another exit
 	lines   chan historyLine
 
-	// Guarded by gateway.mu.
+	// Guarded by runner.mu.
 	exit    *openvpn.Exit // nil if none runs
 	seen    connexa.VPNSeen
 	sampled byteCounts // counts at the last sample
@@ -75,7 +75,7 @@ func newVPN() vpn {
 }
 
 // superviseVPN runs the exit that the service wants until ctx is done.
-func (g *gateway) superviseVPN(ctx context.Context) {
+func (g *runner) superviseVPN(ctx context.Context) {
 	if g.manager.VPN == nil {
 		return
 	}
@@ -112,7 +112,7 @@ func sameVPN(a, b *connexa.VPN) bool {
 }
 
 // runVPN runs one exit until ctx is done.
-func (g *gateway) runVPN(ctx context.Context, v connexa.VPN) {
+func (g *runner) runVPN(ctx context.Context, v connexa.VPN) {
 	defer g.setVPNState(connexa.VPNOff, connexa.Text{}, "")
 	g.setVPNState(connexa.VPNStarting, connexa.Text{}, "")
 	for {
@@ -128,7 +128,7 @@ func (g *gateway) runVPN(ctx context.Context, v connexa.VPN) {
 }
 
 // runExit creates an exit and runs it. It returns early only if none can be created.
-func (g *gateway) runExit(ctx context.Context, v connexa.VPN) error {
+func (g *runner) runExit(ctx context.Context, v connexa.VPN) error {
 	find := g.manager.VPN.Find
 	if find == nil {
 		find = openvpn.FindPrograms
@@ -165,7 +165,7 @@ func (g *gateway) runExit(ctx context.Context, v connexa.VPN) error {
 }
 
 // attachExit attaches the exit to the tunnel if both exist. mu is held.
-func (g *gateway) attachExit() {
+func (g *runner) attachExit() {
 	if g.vpn.exit == nil || g.tunnel == nil {
 		return
 	}
@@ -175,7 +175,7 @@ func (g *gateway) attachExit() {
 }
 
 // setVPNState sets and publishes the state of the exit.
-func (g *gateway) setVPNState(to connexa.VPNState, reason connexa.Text, fix string) {
+func (g *runner) setVPNState(to connexa.VPNState, reason connexa.Text, fix string) {
 	g.mu.Lock()
 	if g.vpn.seen.State != to {
 		g.vpn.seen.State, g.vpn.seen.Since = to, time.Now()
@@ -186,7 +186,7 @@ func (g *gateway) setVPNState(to connexa.VPNState, reason connexa.Text, fix stri
 }
 
 // noteVPNFailure sets why the exit does not run, and adds a new reason to the history.
-func (g *gateway) noteVPNFailure(err error) {
+func (g *runner) noteVPNFailure(err error) {
 	reason, fix := connexa.T("vpn.reason.stopped", truncateError(err)), ""
 	if lack, ok := errors.AsType[*openvpn.MissingError](err); ok {
 		reason, fix = connexa.T("vpn.lack."+lack.Code), lack.Fix
@@ -218,7 +218,7 @@ func truncateError(err error) string {
 }
 
 // onExitEvent handles an event of the exit.
-func (g *gateway) onExitEvent(e openvpn.Event) {
+func (g *runner) onExitEvent(e openvpn.Event) {
 	switch e.Kind {
 	case openvpn.Listening:
 		g.setVPNState(connexa.VPNListening, connexa.Text{}, "")
@@ -245,7 +245,7 @@ func (g *gateway) onExitEvent(e openvpn.Event) {
 }
 
 // appendVPNLog keeps a log line of openvpn.
-func (g *gateway) appendVPNLog(line string) {
+func (g *runner) appendVPNLog(line string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	// A new slice each time, because pages read the old one.
@@ -254,7 +254,7 @@ func (g *gateway) appendVPNLog(line string) {
 }
 
 // queueLine queues an event for the history. It never blocks.
-func (g *gateway) queueLine(text connexa.Text, lines ...string) {
+func (g *runner) queueLine(text connexa.Text, lines ...string) {
 	select {
 	case g.vpn.lines <- historyLine{text, lines}:
 	default:
@@ -266,7 +266,7 @@ func (g *gateway) queueLine(text connexa.Text, lines ...string) {
 
 // writeLines writes queued events to the history until ctx is done and the queue is
 // empty. It counts the events above the limit.
-func (g *gateway) writeLines(ctx context.Context) {
+func (g *runner) writeLines(ctx context.Context) {
 	budget, last, left := linesBurst, time.Now(), 0
 	write := func(n historyLine) {
 		if more := int(time.Since(last) / linesEvery); more > 0 {
@@ -310,7 +310,7 @@ func (g *gateway) writeLines(ctx context.Context) {
 
 // SeenVPN returns the state of the OpenVPN exit of a node and its connected clients.
 func (m *Manager) SeenVPN(node int64) connexa.VPNSeen {
-	g := m.gatewayOf(node)
+	g := m.runnerOf(node)
 	if g == nil {
 		return connexa.VPNSeen{State: connexa.VPNOff}
 	}
@@ -339,7 +339,7 @@ func (m *Manager) Disconnect(node int64, name string) {
 
 // revalidateExits makes every exit check now whether its clients may stay.
 func (m *Manager) revalidateExits() {
-	for _, g := range m.listGateways() {
+	for _, g := range m.listRunners() {
 		if e := m.exitOf(g.node); e != nil {
 			e.Revalidate()
 		}
@@ -347,7 +347,7 @@ func (m *Manager) revalidateExits() {
 }
 
 func (m *Manager) exitOf(node int64) *openvpn.Exit {
-	g := m.gatewayOf(node)
+	g := m.runnerOf(node)
 	if g == nil {
 		return nil
 	}

@@ -66,10 +66,10 @@ func (m *Monitor) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := m.reportSettled(ctx); err != nil && ctx.Err() == nil {
-			m.Log.Error("look for nodes that have settled", "err", err)
+			m.Log.Error("end the flapping of nodes", "err", err)
 		}
 		if err := m.startDue(ctx); err != nil && ctx.Err() == nil {
-			m.Log.Error("look after the fleet", "err", err)
+			m.Log.Error("start monitor runs", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -123,7 +123,7 @@ func (m *Monitor) startDue(ctx context.Context) error {
 	}
 	var l connexa.MonitorRun
 	for _, w := range due {
-		spread := rand.Float64() //nolint:gosec // of looks over time
+		spread := rand.Float64() //nolint:gosec // of probes over time
 		kind, next := Plan(s, w, now, spread)
 		if kind == connexa.Login && w.Status.Validated() && s.PingMinutes > 0 && !m.logins.hasRoom(len(l.Login)) {
 			kind, next = PlanPing(s, w, now, spread)

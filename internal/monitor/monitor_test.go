@@ -200,14 +200,14 @@ func TestMonitorProbesEveryNodeOnSchedule(t *testing.T) {
 		began := time.Now()
 		p.runFor(t, f, 24*time.Hour)
 		for id := range f.watches {
-			looks := f.probes[id]
+			probes := f.probes[id]
 			pings, logins := 0, 0
 			last := began
-			for i, l := range looks {
+			for i, l := range probes {
 				if l.kind == connexa.Ping {
 					pings++
 					if i > 0 && l.at.Sub(last) < 10*time.Minute {
-						t.Fatalf("node %d is pinged %s after its last look", id, l.at.Sub(last))
+						t.Fatalf("node %d is pinged %s after its last probe", id, l.at.Sub(last))
 					}
 				} else {
 					logins++
@@ -251,15 +251,15 @@ func TestMonitorSpreadsProbesAfterRestart(t *testing.T) {
 			}
 		}
 		if len(f.probes) != 3000 {
-			t.Errorf("%d nodes were looked at", len(f.probes))
+			t.Errorf("%d nodes were probed, want all", len(f.probes))
 		}
-		for id, looks := range f.probes {
-			if d := looks[0].at.Sub(began); d > 40*time.Minute {
+		for id, probes := range f.probes {
+			if d := probes[0].at.Sub(began); d > 40*time.Minute {
 				t.Errorf("node %d had to wait for %s", id, d)
 			}
-			for i := 1; i < len(looks); i++ {
-				if gap := looks[i].at.Sub(looks[i-1].at); gap < time.Hour {
-					t.Errorf("node %d is looked at again after %s", id, gap)
+			for i := 1; i < len(probes); i++ {
+				if gap := probes[i].at.Sub(probes[i-1].at); gap < time.Hour {
+					t.Errorf("node %d is probed again after %s, want at least an hour", id, gap)
 				}
 			}
 		}
@@ -267,10 +267,10 @@ func TestMonitorSpreadsProbesAfterRestart(t *testing.T) {
 		for range 20 {
 			p.runFor(t, f, 5*time.Minute)
 		}
-		for id, looks := range f.probes {
-			for i := 1; i < len(looks); i++ {
-				if gap := looks[i].at.Sub(looks[i-1].at); gap < time.Hour {
-					t.Fatalf("node %d is looked at again after %s", id, gap)
+		for id, probes := range f.probes {
+			for i := 1; i < len(probes); i++ {
+				if gap := probes[i].at.Sub(probes[i-1].at); gap < time.Hour {
+					t.Fatalf("node %d is probed again after %s, want at least an hour", id, gap)
 				}
 			}
 		}
@@ -288,7 +288,7 @@ func TestMonitorDoesNothingWhenOffOrOffline(t *testing.T) {
 		p.settings.Store(&off)
 		p.runFor(t, f, time.Hour)
 		if len(f.probes) != 0 {
-			t.Errorf("%d nodes were looked at", len(f.probes))
+			t.Errorf("%d nodes were probed, want all", len(f.probes))
 		}
 	})
 }
@@ -311,9 +311,9 @@ func TestMonitorFollowsFailedNode(t *testing.T) {
 		if w := f.watches[7]; w.Status != connexa.PingFailed || w.Plan != connexa.PlanDown {
 			t.Fatalf("node 7 is %+v", w)
 		}
-		looks := f.probes[7]
-		if len(looks) > 20 {
-			t.Errorf("a dead node was looked at %d times in two days", len(looks))
+		probes := f.probes[7]
+		if len(probes) > 20 {
+			t.Errorf("a dead node was probed %d times in two days, want at most 20", len(probes))
 		}
 		dead.Store(false)
 		revived := time.Now()
@@ -331,7 +331,7 @@ func TestMonitorFollowsFailedNode(t *testing.T) {
 			}
 		}
 		if d := answer.Sub(revived); d > 6*time.Hour+2*time.Minute {
-			t.Errorf("looked at %s after it came back", d)
+			t.Errorf("probed %s after it came back", d)
 		}
 		if d := login.Sub(answer); d > 2*time.Minute {
 			t.Errorf("the login that it has earned came after %s", d)

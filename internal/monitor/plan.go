@@ -19,17 +19,17 @@ const (
 // Plan returns the probe to make of a node that is due, and its next plan. An empty
 // kind means no probe. spread is in 0..1 and keeps nodes from being due together: it
 // lengthens a delay by up to a tenth.
-func Plan(s connexa.MonitorSettings, w connexa.Monitored, now time.Time, spread float64) (look connexa.Kind, next connexa.Monitored) {
+func Plan(s connexa.MonitorSettings, w connexa.Monitored, now time.Time, spread float64) (kind connexa.Kind, next connexa.Monitored) {
 	return planner{settings: s, now: now, spread: spread}.planProbe(w)
 }
 
 // PlanPing is Plan for a good node whose login must wait for the quota: meanwhile the
 // node is pinged on schedule.
-func PlanPing(s connexa.MonitorSettings, w connexa.Monitored, now time.Time, spread float64) (look connexa.Kind, next connexa.Monitored) {
+func PlanPing(s connexa.MonitorSettings, w connexa.Monitored, now time.Time, spread float64) (kind connexa.Kind, next connexa.Monitored) {
 	return planner{settings: s, now: now, spread: spread, pingOnly: true}.planProbe(w)
 }
 
-func (p planner) planProbe(w connexa.Monitored) (look connexa.Kind, next connexa.Monitored) {
+func (p planner) planProbe(w connexa.Monitored) (kind connexa.Kind, next connexa.Monitored) {
 	now, s := p.now, p.settings
 	if w.LastAt.After(now) { // the clock was set back
 		w.LastAt = now
@@ -73,15 +73,15 @@ func (p planner) planOnline(w connexa.Monitored) (connexa.Kind, connexa.Monitore
 	case w.LoginAt.IsZero(): // no session since the node is monitored
 		w.LoginAt = p.spreadAfter(p.now, login)
 	}
-	look := connexa.Kind("")
+	kind := connexa.Kind("")
 	switch {
 	case login > 0 && !w.LoginAt.After(p.now) && !p.pingOnly:
-		look, w.LoginAt = connexa.Login, p.spreadAfter(p.now, login)
+		kind, w.LoginAt = connexa.Login, p.spreadAfter(p.now, login)
 		w.DueAt = p.spreadAfter(p.now, ping)
 	case ping > 0 && w.LastAt.Add(ping).After(p.now):
 		w.DueAt = p.spreadAfter(w.LastAt, ping)
 	case ping > 0:
-		look, w.DueAt = connexa.Ping, p.spreadAfter(p.now, ping)
+		kind, w.DueAt = connexa.Ping, p.spreadAfter(p.now, ping)
 	}
 	if login > 0 && !p.pingOnly && (ping == 0 || w.LoginAt.Before(w.DueAt)) {
 		w.DueAt = w.LoginAt
@@ -89,7 +89,7 @@ func (p planner) planOnline(w connexa.Monitored) (connexa.Kind, connexa.Monitore
 	if ping == 0 && login == 0 {
 		w.DueAt = time.Time{}
 	}
-	return look, w
+	return kind, w
 }
 
 // planFailed pings a failed node at growing intervals. Once it answers, a login is
@@ -102,13 +102,13 @@ func (p planner) planFailed(w connexa.Monitored) (connexa.Kind, connexa.Monitore
 			return "", w
 		}
 	}
-	look := connexa.Ping
+	kind := connexa.Ping
 	if answered {
-		look, w.Earned = connexa.Login, false
+		kind, w.Earned = connexa.Login, false
 	}
 	w.Attempts++
 	w.DueAt = p.retryAt(p.now, w.Attempts)
-	return look, w
+	return kind, w
 }
 
 // retryAt returns when a failed node is probed after a number of tries.

@@ -71,13 +71,13 @@ func TestPlanKeepsSchedule(t *testing.T) {
 			// The probe may be late, but never early.
 			now = laterOf(now, s.node.schedule.DueAt).Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds late")) * time.Second)
 			before := s.node.schedule
-			look := s.plan(t, now)
-			if look == "" {
+			kind := s.plan(t, now)
+			if kind == "" {
 				continue
 			}
-			s.checkLook(t, before, look, now)
+			s.checkPlan(t, before, kind, now)
 			was := s.node.schedule.Status.Validated()
-			s.node.applyFact(t, look, drawFact(t, look), now)
+			s.node.applyFact(t, kind, drawFact(t, kind), now)
 			if !was && s.node.schedule.Status.Validated() {
 				s.fineSince = now
 			}
@@ -101,8 +101,8 @@ type scheduleTest struct {
 // if any.
 func (s *scheduleTest) plan(t *rapid.T, now time.Time) connexa.Kind {
 	before := s.node.schedule
-	look, next := Plan(s.settings, before, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
-	if !next.DueAt.IsZero() && !next.DueAt.After(now) && look == "" {
+	kind, next := Plan(s.settings, before, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
+	if !next.DueAt.IsZero() && !next.DueAt.After(now) && kind == "" {
 		t.Fatalf("%+v: got %+v at %s, want a probe or a later time", before, next, now)
 	}
 	if !before.Status.Validated() {
@@ -115,14 +115,14 @@ func (s *scheduleTest) plan(t *rapid.T, now time.Time) connexa.Kind {
 		s.tries, s.lastTry = 0, time.Time{}
 	}
 	s.node.schedule = next
-	return look
+	return kind
 }
 
-// checkLook checks that a probe of the kind was allowed now.
-func (s *scheduleTest) checkLook(t *rapid.T, before connexa.Monitored, look connexa.Kind, now time.Time) {
+// checkPlan checks that a probe of the kind was allowed now.
+func (s *scheduleTest) checkPlan(t *rapid.T, before connexa.Monitored, kind connexa.Kind, now time.Time) {
 	fine, interval := before.Status.Validated(), s.settings.PingInterval()
 	switch {
-	case fine && look == connexa.Ping:
+	case fine && kind == connexa.Ping:
 		if s.settings.PingMinutes == 0 {
 			t.Fatal("got a ping, want none as pings are off")
 		}
@@ -136,14 +136,14 @@ func (s *scheduleTest) checkLook(t *rapid.T, before connexa.Monitored, look conn
 		}
 		s.lastLook = now
 	case before.Status == connexa.LoginFailed:
-		if s.tries++; look != connexa.Login || s.tries > connexa.MaxRefusals {
-			t.Fatalf("got a %s as try %d of a refused login, want at most %d logins", look, s.tries, connexa.MaxRefusals)
+		if s.tries++; kind != connexa.Login || s.tries > connexa.MaxRefusals {
+			t.Fatalf("got a %s as try %d of a refused login, want at most %d logins", kind, s.tries, connexa.MaxRefusals)
 		}
 		if !s.lastTry.IsZero() && now.Sub(s.lastTry) < refusedRetryDelay {
 			t.Fatalf("got a refused login again after %s, want at least %s", now.Sub(s.lastTry), refusedRetryDelay)
 		}
 		s.lastTry = now
-	case look == connexa.Login && before.Status != connexa.PingOK && !before.Earned:
+	case kind == connexa.Login && before.Status != connexa.PingOK && !before.Earned:
 		t.Fatalf("%+v: got a login, want one only after an answer", before)
 	}
 	if rest := s.node.schedule.DueAt.Sub(now); fine && s.settings.PingMinutes > 0 && !s.lastPing.IsZero() && rest > interval+interval/10 {
@@ -167,11 +167,11 @@ func TestPlanMakesLoginsInTime(t *testing.T) {
 		now, last, logins := testStart, testStart, 0
 		for range 400 {
 			now = laterOf(now, n.schedule.DueAt)
-			look, next := Plan(s, n.schedule, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
+			kind, next := Plan(s, n.schedule, now, rapid.Float64Range(0, 1).Draw(t, "spread"))
 			n.schedule = next
-			switch look {
+			switch kind {
 			case connexa.Ping:
-				n.applyFact(t, look, connexa.Answered, now)
+				n.applyFact(t, kind, connexa.Answered, now)
 			case connexa.Login:
 				gap := now.Sub(last)
 				if most := s.LoginInterval() + s.LoginInterval()/10 + s.PingInterval() + s.PingInterval()/10; gap < s.LoginInterval() || gap > most {
@@ -179,7 +179,7 @@ func TestPlanMakesLoginsInTime(t *testing.T) {
 				}
 				last = now
 				logins++
-				n.applyFact(t, look, connexa.LoggedIn, now)
+				n.applyFact(t, kind, connexa.LoggedIn, now)
 			}
 		}
 		if want := int(now.Sub(testStart) / (s.LoginInterval() + s.LoginInterval()/10 + s.PingInterval() + s.PingInterval()/10)); logins < want-1 {
@@ -192,26 +192,26 @@ func TestPlanBacksOffToSixHours(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30}
 	w := connexa.Monitored{DueAt: testStart, Status: connexa.PingFailed, Last: connexa.Ping, LastAt: testStart}
 	now := testStart
-	look, w := Plan(s, w, now, 0)
-	if look != "" || !w.DueAt.Equal(testStart.Add(30*time.Minute)) {
-		t.Fatalf("%q, %+v", look, w)
+	kind, w := Plan(s, w, now, 0)
+	if kind != "" || !w.DueAt.Equal(testStart.Add(30*time.Minute)) {
+		t.Fatalf("got %q, %+v; want no probe and the next after 30 minutes", kind, w)
 	}
 	for i, want := range []time.Duration{time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 6 * time.Hour} {
 		now = w.DueAt
-		if look, w = Plan(s, w, now, 0); look != connexa.Ping || w.DueAt.Sub(now) != want || w.Attempts != i+1 {
-			t.Errorf("try %d: %q, the next after %s", i+1, look, w.DueAt.Sub(now))
+		if kind, w = Plan(s, w, now, 0); kind != connexa.Ping || w.DueAt.Sub(now) != want || w.Attempts != i+1 {
+			t.Errorf("try %d: got %q, the next after %s; want a ping, the next after %s", i+1, kind, w.DueAt.Sub(now), want)
 		}
 	}
 	// The node answers: the plan makes one login, and the next probe follows as after one
 	// more attempt.
 	w.Status, w.Earned, w.DueAt = connexa.PingOK, true, now
-	if look, w = Plan(s, w, now, 0); look != connexa.Login || w.Earned {
-		t.Errorf("an answer has earned %q: %+v", look, w)
+	if kind, w = Plan(s, w, now, 0); kind != connexa.Login || w.Earned {
+		t.Errorf("after an answer: got %q, %+v; want a login that is no longer earned", kind, w)
 	}
 	// The node is fine: the normal schedule applies again.
 	w.Status, w.LastAt, w.Last, w.DueAt = connexa.LoginOK, now, connexa.Login, now
-	if look, w = Plan(s, w, now, 0); look != "" || w.Plan != connexa.PlanUp || w.Attempts != 0 || !w.DueAt.Equal(now.Add(30*time.Minute)) {
-		t.Errorf("%q: %+v", look, w)
+	if kind, w = Plan(s, w, now, 0); kind != "" || w.Plan != connexa.PlanUp || w.Attempts != 0 || !w.DueAt.Equal(now.Add(30*time.Minute)) {
+		t.Errorf("got %q, %+v; want no probe and the plan up", kind, w)
 	}
 }
 
@@ -222,11 +222,11 @@ func TestPlanTriesLoginAfterPingOfFailedTunnel(t *testing.T) {
 	w := connexa.Monitored{DueAt: testStart, Status: connexa.TunnelFailed, Plan: connexa.PlanDown, LastAt: testStart}
 	now, logins := testStart, 0
 	for now.Before(testStart.Add(48 * time.Hour)) {
-		look, next := Plan(s, w, now, 0.5)
-		if w = next; look == connexa.Ping { // the ping is answered
+		kind, next := Plan(s, w, now, 0.5)
+		if w = next; kind == connexa.Ping { // the ping is answered
 			w.Earned, w.DueAt = true, now
 		}
-		if look == connexa.Login { // the tunnel fails again
+		if kind == connexa.Login { // the tunnel fails again
 			logins++
 		}
 		now = laterOf(now.Add(time.Second), w.DueAt)
@@ -239,12 +239,12 @@ func TestPlanTriesLoginAfterPingOfFailedTunnel(t *testing.T) {
 func TestPlanSkipsNodesWithoutTags(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30, Tags: "EU"}
 	w := connexa.Monitored{DueAt: testStart, Status: connexa.LoginOK, Tags: []string{"us"}}
-	if look, next := Plan(s, w, testStart, 0); look != "" || !next.DueAt.IsZero() {
-		t.Errorf("%q, %+v", look, next)
+	if kind, next := Plan(s, w, testStart, 0); kind != "" || !next.DueAt.IsZero() {
+		t.Errorf("got %q, %+v; want no probe and none due", kind, next)
 	}
 	w.Tags = []string{"us", "eu"}
-	if look, _ := Plan(s, w, testStart, 0); look != connexa.Ping {
-		t.Errorf("%q", look)
+	if kind, _ := Plan(s, w, testStart, 0); kind != connexa.Ping {
+		t.Errorf("got %q, want a ping", kind)
 	}
 }
 
@@ -265,8 +265,8 @@ func TestPlanHandlesClockSetBack(t *testing.T) {
 func TestPlanGivesUpRefusedLogin(t *testing.T) {
 	s := connexa.MonitorSettings{On: true, PingMinutes: 30, LoginHours: 1}
 	w := connexa.Monitored{DueAt: testStart, Status: connexa.LoginFailed, Plan: connexa.PlanRefused, Attempts: connexa.MaxRefusals}
-	if look, next := Plan(s, w, testStart, 0); look != "" || !next.DueAt.IsZero() {
-		t.Errorf("%q, %+v", look, next)
+	if kind, next := Plan(s, w, testStart, 0); kind != "" || !next.DueAt.IsZero() {
+		t.Errorf("got %q, %+v; want no probe and none due", kind, next)
 	}
 }
 
@@ -276,22 +276,22 @@ func TestQuotaIsTwiceTheAverage(t *testing.T) {
 		interval := time.Duration(rapid.IntRange(1, 1440).Draw(t, "minutes")) * time.Minute
 		round := min(max(interval/10, time.Minute), 10*time.Minute)
 		var p quota
-		looks := 0
+		probes := 0
 		const hours = 3
 		for now := testStart; now.Before(testStart.Add(hours * time.Hour)); now = now.Add(tickInterval) {
 			p.refill(now, n, interval, round, false)
 			made := 0
 			for ; p.hasRoom(made); made++ {
 			}
-			looks += made
+			probes += made
 			p.spend(made, now)
 		}
 		rounds := float64(hours*time.Hour)/float64(round) + 1
-		if most := rounds * max(minQuota, 2*float64(n)*float64(round)/float64(interval)); float64(looks) > most {
-			t.Fatalf("%d looks in %d h at %d nodes, want at most %.0f", looks, hours, n, most)
+		if most := rounds * max(minQuota, 2*float64(n)*float64(round)/float64(interval)); float64(probes) > most {
+			t.Fatalf("%d probes in %d h at %d nodes, want at most %.0f", probes, hours, n, most)
 		}
-		if least := min(float64(n)*float64(hours*time.Hour)/float64(interval), float64(maxRunNodes)*360*hours); float64(looks) < 0.9*least {
-			t.Fatalf("%d looks in %d h at %d nodes, want at least %.0f", looks, hours, n, least)
+		if least := min(float64(n)*float64(hours*time.Hour)/float64(interval), float64(maxRunNodes)*360*hours); float64(probes) < 0.9*least {
+			t.Fatalf("%d probes in %d h at %d nodes, want at least %.0f", probes, hours, n, least)
 		}
 	})
 }

@@ -138,7 +138,7 @@ func (c cell) holds(tb testing.TB, times int) {
 	if bound {
 		verdict = fmt.Sprintf("%d of %d within %.2f-%.2f", within, times, low, high)
 	}
-	say("Benchmark: %s  down %s  up %s  %s  high %d medium %d low %d  disturbed %d\n", c, strings.Join(down, " "), strings.Join(up, " "),
+	printRow("Benchmark: %s  down %s  up %s  %s  high %d medium %d low %d  disturbed %d\n", c, strings.Join(down, " "), strings.Join(up, " "),
 		verdict, sure[connexa.ConfidenceHigh], sure[connexa.ConfidenceMedium], sure[connexa.ConfidenceLow], disturbed)
 	switch {
 	case bound && within < times-allowed:
@@ -166,9 +166,9 @@ func (c cell) quiet(tb testing.TB, seed uint64) (m connexa.Measurement, disturbe
 func (c cell) measure(tb testing.TB, seed uint64) (connexa.Measurement, error) {
 	r, stop := openRig(tb, c.behaviour(), seed)
 	defer stop()
-	way := r.newTunnel(tb)
-	defer way.Close()
-	return speed.Measure(tb.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})
+	tunnel := r.newTunnel(tb)
+	defer tunnel.Close()
+	return speed.Measure(tb.Context(), tunnel, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})
 }
 
 // twoAtOnce measures two lines at the same time. Each result must be within the bounds
@@ -178,10 +178,10 @@ func twoAtOnce(tb testing.TB) {
 	var found [2]connexa.Measurement
 	var work sync.WaitGroup
 	for i := range found {
-		way := newRig(tb, c.behaviour()).newTunnel(tb)
+		tunnel := newRig(tb, c.behaviour()).newTunnel(tb)
 		work.Go(func() {
-			defer way.Close()
-			m, err := speed.Measure(tb.Context(), way, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})
+			defer tunnel.Close()
+			m, err := speed.Measure(tb.Context(), tunnel, []connexa.Endpoint{good}, speed.Options{Mode: c.mode})
 			if err != nil {
 				tb.Error(err)
 			}
@@ -192,7 +192,7 @@ func twoAtOnce(tb testing.TB) {
 	low, high, _ := c.bounds()
 	for _, m := range found {
 		d, u := float64(m.Down)/c.set(), float64(m.Up)/c.set()
-		say("Benchmark: one of two at once, 20 Mbit/s: down %.2f up %.2f\n", d, u)
+		printRow("Benchmark: one of two at once, 20 Mbit/s: down %.2f up %.2f\n", d, u)
 		if d < low || d > high || u < low || u > high {
 			tb.Errorf("one of two at once: down %.3f, up %.3f", d, u)
 		}
@@ -215,7 +215,7 @@ func cpu(b *testing.B) {
 		return float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9
 	}
 	share := (spent(after) - spent(before)) / time.Since(began).Seconds()
-	say("Benchmark: CPU at 100 Mbit/s: %.2f of a core with the lab's server in the same process; down %.2f up %.2f\n",
+	printRow("Benchmark: CPU at 100 Mbit/s: %.2f of a core with the lab's server in the same process; down %.2f up %.2f\n",
 		share, float64(m.Down)/c.set(), float64(m.Up)/c.set())
 	if share >= 0.5 {
 		b.Errorf("a test at 100 Mbit/s takes %.2f of a core", share)

@@ -30,7 +30,7 @@ func BenchmarkCurl(b *testing.B) {
 			for ; late && disturbed < tries-1; disturbed++ {
 				ratio, late = c.againstCurl(b, int64(mbit*1e6/8*10))
 			}
-			say("Benchmark: curl ÷ measured: %s: %.3f  disturbed %d, the one that counts %v\n", c, ratio, disturbed, late)
+			printRow("Benchmark: curl ÷ measured: %s: %.3f  disturbed %d, the one that counts %v\n", c, ratio, disturbed, late)
 			if !late && (ratio < 0.93 || ratio > 1.07) {
 				b.Errorf("%s: curl has %.3f of what was measured", c, ratio)
 			}

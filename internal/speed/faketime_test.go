@@ -19,8 +19,8 @@ import (
 // virtual reports whether time passes only while nothing runs.
 const virtual = true
 
-// say prints a line of a table, without the framing that this runtime adds to output.
-func say(format string, args ...any) {
+// printRow prints a line of a table, without the framing that this runtime adds to output.
+func printRow(format string, args ...any) {
 	line := fmt.Appendf(nil, format, args...)
 	_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, 1, uintptr(unsafe.Pointer(&line[0])), uintptr(len(line)))
 }

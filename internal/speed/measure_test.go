@@ -124,16 +124,16 @@ func TestCauses(t *testing.T) {
 
 func TestTunnelEndsUnderTheTest(t *testing.T) {
 	t.Parallel()
-	way := newRig(t, "rate:1M+ends:1s").newTunnel(t)
-	m, err := speed.Measure(t.Context(), way, []connexa.Endpoint{good}, speed.Options{})
+	tunnel := newRig(t, "rate:1M+ends:1s").newTunnel(t)
+	m, err := speed.Measure(t.Context(), tunnel, []connexa.Endpoint{good}, speed.Options{})
 	if _, ok := errors.AsType[*pptp.Error](err); !ok {
 		t.Errorf("%+v, %v", m, err)
 	}
-	way = newRig(t, "good").newTunnel(t)
-	if err := way.Close(); err != nil {
+	tunnel = newRig(t, "good").newTunnel(t)
+	if err := tunnel.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := speed.Measure(t.Context(), way, []connexa.Endpoint{good}, speed.Options{}); err == nil {
+	if _, err := speed.Measure(t.Context(), tunnel, []connexa.Endpoint{good}, speed.Options{}); err == nil {
 		t.Error("a tunnel that is closed was measured")
 	}
 }
@@ -153,7 +153,7 @@ func TestLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !m.Limited {
-		t.Error("this machine has an uplink of 1 bit per second and is said to be no limit")
+		t.Error("this machine has an uplink of 1 bit per second, want it reported as a limit")
 	}
 	mu.Lock()
 	defer mu.Unlock()

@@ -10,5 +10,5 @@ import (
 // virtual reports whether time passes only while nothing runs.
 const virtual = false
 
-// say prints a line of a table.
-func say(format string, args ...any) { fmt.Fprintf(os.Stdout, format, args...) }
+// printRow prints a line of a table.
+func printRow(format string, args ...any) { fmt.Fprintf(os.Stdout, format, args...) }

@@ -69,12 +69,12 @@ func (r rig) newTunnel(t testing.TB) *speed.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	way, err := speed.Through(s)
+	tunnel, err := speed.Through(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { way.Close() })
-	return way
+	t.Cleanup(func() { tunnel.Close() })
+	return tunnel
 }
 
 func (r rig) dialSession(t testing.TB) (*pptp.Session, error) {

@@ -205,7 +205,7 @@ func TestServerHoardsNothing(t *testing.T) {
 	got := arrivedThere(c)
 	passed := rateBurst + int64(time.Since(began).Seconds()*1e6)
 	if waits := got - passed; waits > 6*block {
-		t.Errorf("%d bytes are said to have arrived, and the limit has let %d through", got, passed)
+		t.Errorf("the server reports %d bytes, want at most the %d that the limit let through", got, passed)
 	}
 }
 

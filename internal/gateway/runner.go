@@ -13,9 +13,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/socks5"
 )
 
-// gateway runs the service of one node. Its goroutine runs one state after another.
+// runner runs the service of one node. Its goroutine runs one state after another.
 // Fields that other goroutines read are guarded by mu.
-type gateway struct {
+type runner struct {
 	manager    *Manager
 	node       int64
 	changed    chan struct{} // holds a token after a change
@@ -52,7 +52,7 @@ type gateway struct {
 type state func(ctx context.Context) state
 
 // run runs states until ctx is done and everything is closed.
-func (g *gateway) run(ctx context.Context) {
+func (g *runner) run(ctx context.Context) {
 	defer close(g.done)
 	if !g.sleep(ctx, g.startDelay) {
 		g.stateOff(ctx)
@@ -67,7 +67,7 @@ func (g *gateway) run(ctx context.Context) {
 }
 
 // sleep waits for d. It returns false if ctx ends first.
-func (g *gateway) sleep(ctx context.Context, d time.Duration) bool {
+func (g *runner) sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
 	}
@@ -84,7 +84,7 @@ func (g *gateway) sleep(ctx context.Context, d time.Duration) bool {
 // --- Called by other goroutines.
 
 // setService replaces the settings of the service.
-func (g *gateway) setService(s connexa.Service) {
+func (g *runner) setService(s connexa.Service) {
 	g.mu.Lock()
 	old := g.service
 	g.service = s
@@ -111,7 +111,7 @@ func needsRedial(a, b connexa.Service) bool {
 }
 
 // requestRetry asks for an attempt now.
-func (g *gateway) requestRetry() {
+func (g *runner) requestRetry() {
 	g.mu.Lock()
 	g.retryRequested = true
 	g.mu.Unlock()
@@ -119,14 +119,14 @@ func (g *gateway) requestRetry() {
 }
 
 // noteUplinkBack records that this host is online again.
-func (g *gateway) noteUplinkBack() {
+func (g *runner) noteUplinkBack() {
 	g.mu.Lock()
 	g.uplinkBack = true
 	g.mu.Unlock()
 	g.signalChange()
 }
 
-func (g *gateway) signalChange() {
+func (g *runner) signalChange() {
 	select {
 	case g.changed <- struct{}{}:
 	default:
@@ -134,7 +134,7 @@ func (g *gateway) signalChange() {
 }
 
 // takeSpec returns the current settings and clears the pending edit and retry flags.
-func (g *gateway) takeSpec() connexa.Service {
+func (g *runner) takeSpec() connexa.Service {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.edited, g.retryRequested, g.uplinkBack = false, false, false
@@ -143,7 +143,7 @@ func (g *gateway) takeSpec() connexa.Service {
 
 // takeRetry returns the current settings and clears the retry flags. It keeps a pending
 // edit, which needs stateRestart.
-func (g *gateway) takeRetry() (s connexa.Service, edited bool) {
+func (g *runner) takeRetry() (s connexa.Service, edited bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.retryRequested, g.uplinkBack = false, false
@@ -152,7 +152,7 @@ func (g *gateway) takeRetry() (s connexa.Service, edited bool) {
 
 // pendingRequest reports whether an attempt is requested now, and whether it starts over
 // with cleared counters. The return of the uplink does not repeat a refused login.
-func (g *gateway) pendingRequest() (now, fresh bool) {
+func (g *runner) pendingRequest() (now, fresh bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	fresh = g.edited || g.retryRequested
@@ -162,7 +162,7 @@ func (g *gateway) pendingRequest() (now, fresh bool) {
 }
 
 // currentSpec returns the current settings.
-func (g *gateway) currentSpec() connexa.Service {
+func (g *runner) currentSpec() connexa.Service {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.service
@@ -170,7 +170,7 @@ func (g *gateway) currentSpec() connexa.Service {
 
 // sampleTraffic returns the traffic of the proxy and the OpenVPN exit since the last
 // sample. It returns false if nothing has changed.
-func (g *gateway) sampleTraffic() (connexa.Traffic, bool) {
+func (g *runner) sampleTraffic() (connexa.Traffic, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := connexa.Traffic{NodeID: g.node}
@@ -189,7 +189,7 @@ func (g *gateway) sampleTraffic() (connexa.Traffic, bool) {
 }
 
 // checkLogin checks the credentials of the service itself, then those of clients.
-func (g *gateway) checkLogin(user, password string, from netip.Addr) (socks5.Client, bool) {
+func (g *runner) checkLogin(user, password string, from netip.Addr) (socks5.Client, bool) {
 	g.mu.Lock()
 	s := g.service
 	g.mu.Unlock()
@@ -208,7 +208,7 @@ func equalTexts(a, b string) int {
 	return subtle.ConstantTimeCompare(x[:], y[:])
 }
 
-func (g *gateway) proxyRules() socks5.Rules {
+func (g *runner) proxyRules() socks5.Rules {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return socks5.Rules{Private: g.service.Private || g.manager.AllowAll, Mail: g.service.Mail || g.manager.AllowAll}
@@ -217,10 +217,10 @@ func (g *gateway) proxyRules() socks5.Rules {
 // --- Shared by the states.
 
 // setFailures copies the failure count into s.
-func (g *gateway) setFailures(s *connexa.ServiceReport) { s.Failures = g.failures }
+func (g *runner) setFailures(s *connexa.ServiceReport) { s.Failures = g.failures }
 
 // setState saves and publishes a state if it differs from the last one.
-func (g *gateway) setState(ctx context.Context, to connexa.ServiceState, reason connexa.Text, change ...func(*connexa.ServiceReport)) {
+func (g *runner) setState(ctx context.Context, to connexa.ServiceState, reason connexa.Text, change ...func(*connexa.ServiceReport)) {
 	g.mu.Lock()
 	old := g.seen
 	s := old
@@ -242,7 +242,7 @@ func (g *gateway) setState(ctx context.Context, to connexa.ServiceState, reason 
 }
 
 // sendNotice sends a notice when the service fails, and one when it recovers.
-func (g *gateway) sendNotice(s connexa.ServiceReport) {
+func (g *runner) sendNotice(s connexa.ServiceReport) {
 	g.mu.Lock()
 	failed, recovered := s.State == connexa.ServiceFailed && !g.failureSent, s.State == connexa.ServiceOnline && g.failureSent
 	g.failureSent = (g.failureSent || failed) && !recovered
@@ -260,7 +260,7 @@ func (g *gateway) sendNotice(s connexa.ServiceReport) {
 
 // openListener opens the port of the proxy and serves it. It does nothing if the port
 // is open.
-func (g *gateway) openListener(ctx context.Context, at netip.AddrPort) error {
+func (g *runner) openListener(ctx context.Context, at netip.AddrPort) error {
 	if g.stopProxy != nil {
 		return nil
 	}
@@ -292,7 +292,7 @@ func (g *gateway) openListener(ctx context.Context, at netip.AddrPort) error {
 }
 
 // closeListener closes the port and all connections of clients.
-func (g *gateway) closeListener() {
+func (g *runner) closeListener() {
 	if g.stopProxy != nil {
 		g.stopProxy()
 		g.stopProxy = nil
@@ -300,7 +300,7 @@ func (g *gateway) closeListener() {
 }
 
 // closeTunnel ends the session and all connections through it.
-func (g *gateway) closeTunnel() {
+func (g *runner) closeTunnel() {
 	g.waiter.setTunnel(nil, false)
 	g.mu.Lock()
 	t := g.tunnel
@@ -320,7 +320,7 @@ func (g *gateway) closeTunnel() {
 }
 
 // giveUpServer ends the reservation of the server.
-func (g *gateway) giveUpServer() {
+func (g *runner) giveUpServer() {
 	if g.releaseServer != nil {
 		g.releaseServer()
 		g.releaseServer = nil
