@@ -12,10 +12,10 @@ import (
 // the shell stores it in its history.
 type Target struct {
 	Address    string `arg:"" name:"addr" help:"IPv4 address or host name of the server."`
-	Login      string `required:"" env:"LOGIN" placeholder:"L" help:"Login on the server. Its password comes from CONNEXA_PASSWORD, or you are asked for it."`
-	Port       string `default:"1723" env:"PORT" placeholder:"P" help:"Port of the server, 1723 by default."`
-	Encryption string `default:"preferred" enum:"preferred,required,off" env:"ENCRYPTION" help:"What the session demands: preferred (the default), required or off."`
-	AllowPAP   bool   `name:"allow-pap" env:"ALLOW_PAP" help:"Let the password be sent in clear where the server knows no better way."`
+	Login      string `required:"" env:"LOGIN" placeholder:"L" help:"Login on the server. The password is read from CONNEXA_PASSWORD or from a prompt."`
+	Port       string `default:"1723" env:"PORT" placeholder:"P" help:"Port of the server. Default: 1723."`
+	Encryption string `default:"preferred" enum:"preferred,required,off" env:"ENCRYPTION" help:"MPPE encryption of the session: preferred, required or off. Default: preferred."`
+	AllowPAP   bool   `name:"allow-pap" env:"ALLOW_PAP" help:"Allow PAP, which sends the password unencrypted, if the server offers nothing else."`
 
 	Password connexa.Secret `kong:"-"` // CONNEXA_PASSWORD; prompted for if empty
 }
@@ -23,12 +23,12 @@ type Target struct {
 // Check configures one probe from the command line.
 type Check struct {
 	Target `embed:"" envprefix:"CONNEXA_CHECK_"`
-	JSON   bool `name:"json" env:"CONNEXA_CHECK_JSON" help:"Print one JSON object, and nothing while the check goes on."`
+	JSON   bool `name:"json" env:"CONNEXA_CHECK_JSON" help:"Print the result as one JSON object, without progress."`
 
-	Speed       bool   `name:"speed" env:"CONNEXA_CHECK_SPEED" help:"Measure through the session too: up to 25 MB each way, against Cloudflare's speed endpoints unless another is named."`
-	SpeedDown   string `name:"speed-down" env:"CONNEXA_CHECK_SPEED_DOWN" placeholder:"URL" help:"Measure by downloading this."`
-	SpeedUp     string `name:"speed-up" env:"CONNEXA_CHECK_SPEED_UP" placeholder:"URL" help:"And by sending to this."`
-	SpeedServer string `name:"speed-server" env:"CONNEXA_CHECK_SPEED_SERVER" placeholder:"URL" help:"Measure against a connexa speed-server; its token comes from CONNEXA_SPEED_TOKEN."`
+	Speed       bool   `name:"speed" env:"CONNEXA_CHECK_SPEED" help:"Also measure the speed through the session, with up to 25 MB in each direction. Default endpoint: Cloudflare."`
+	SpeedDown   string `name:"speed-down" env:"CONNEXA_CHECK_SPEED_DOWN" placeholder:"URL" help:"URL to download for the measurement."`
+	SpeedUp     string `name:"speed-up" env:"CONNEXA_CHECK_SPEED_UP" placeholder:"URL" help:"URL to upload to for the measurement."`
+	SpeedServer string `name:"speed-server" env:"CONNEXA_CHECK_SPEED_SERVER" placeholder:"URL" help:"URL of a connexa speed-server to measure against. Its token is read from CONNEXA_SPEED_TOKEN."`
 
 	Endpoint connexa.Endpoint `kong:"-"` // parsed from the flags above
 }

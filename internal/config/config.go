@@ -20,19 +20,19 @@ import (
 
 // Serve configures the panel.
 type Serve struct {
-	Listen       string   `default:"127.0.0.1:8080" env:"CONNEXA_LISTEN" placeholder:"ADDR" help:"Address and port of the panel."`
-	Data         string   `default:"./data" env:"CONNEXA_DATA" placeholder:"DIR" help:"Folder of the database and its key. One process at a time."`
+	Listen       string   `default:"127.0.0.1:8080" env:"CONNEXA_LISTEN" placeholder:"ADDR" help:"Listen address and port of the panel."`
+	Data         string   `default:"./data" env:"CONNEXA_DATA" placeholder:"DIR" help:"Folder of the database and its key. Only one process can use it."`
 	TLSCert      string   `name:"tls-cert" env:"CONNEXA_TLS_CERT" placeholder:"FILE" help:"Certificate chain (PEM) for HTTPS."`
 	TLSKey       string   `name:"tls-key" env:"CONNEXA_TLS_KEY" placeholder:"FILE" help:"Private key (PEM) for HTTPS."`
-	ACMEDomain   string   `name:"acme-domain" env:"CONNEXA_ACME_DOMAIN" placeholder:"NAME" help:"Get a certificate for this name from Let's Encrypt; --listen must be reachable as port 443 of it."`
-	PublicURL    string   `name:"public-url" env:"CONNEXA_PUBLIC_URL" placeholder:"URL" help:"How browsers reach the panel, for instance https://panel.example.net behind a proxy."`
-	AllowedHost  []string `name:"allowed-host" env:"CONNEXA_ALLOWED_HOST" sep:"," placeholder:"NAME" help:"Another name or address under which the panel answers, beside localhost, addresses and the name in --public-url. Give it several times for several."`
-	InsecureHTTP bool     `name:"insecure-http" env:"CONNEXA_INSECURE_HTTP" help:"Answer in clear HTTP on an address that other machines reach. Whoever is on the way reads passwords and sessions."`
-	AllowLocal   bool     `name:"allow-local-destinations" env:"CONNEXA_ALLOW_LOCAL_DESTINATIONS" help:"Let notifications, the test of a speed endpoint and reference targets go to this machine (127.0.0.0/8, ::1) and to its link (169.254.0.0/16, fe80::/10), where the panel, other services and the metadata of clouds answer. Private networks need no permission."`
-	TrustedProxy []string `name:"trusted-proxy" env:"CONNEXA_TRUSTED_PROXY" sep:"," placeholder:"NET" help:"Addresses or networks of proxies whose X-Forwarded-For is believed."`
+	ACMEDomain   string   `name:"acme-domain" env:"CONNEXA_ACME_DOMAIN" placeholder:"NAME" help:"Host name for a certificate from Let's Encrypt. --listen must be reachable as port 443 of this name."`
+	PublicURL    string   `name:"public-url" env:"CONNEXA_PUBLIC_URL" placeholder:"URL" help:"URL of the panel for browsers, such as https://panel.example.net behind a reverse proxy."`
+	AllowedHost  []string `name:"allowed-host" env:"CONNEXA_ALLOWED_HOST" sep:"," placeholder:"NAME" help:"Additional host name or address that the panel accepts, besides localhost, IP addresses of this machine and the host of --public-url. Can be repeated."`
+	InsecureHTTP bool     `name:"insecure-http" env:"CONNEXA_INSECURE_HTTP" help:"Allow unencrypted HTTP on an address that other machines can reach. The network can then read passwords and sessions."`
+	AllowLocal   bool     `name:"allow-local-destinations" env:"CONNEXA_ALLOW_LOCAL_DESTINATIONS" help:"Allow notifications, tests of speed endpoints and reference targets to connect to loopback (127.0.0.0/8, ::1) and link-local addresses (169.254.0.0/16, fe80::/10), where the panel, other services and cloud metadata are. Private networks are always allowed."`
+	TrustedProxy []string `name:"trusted-proxy" env:"CONNEXA_TRUSTED_PROXY" sep:"," placeholder:"NET" help:"Addresses or networks of reverse proxies whose X-Forwarded-For is trusted."`
 
-	MetricsListen string         `name:"metrics-listen" env:"CONNEXA_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port that answer /metrics for Prometheus, to everybody who reaches them."`
-	MetricsToken  connexa.Secret `name:"metrics-token" env:"CONNEXA_METRICS_TOKEN" placeholder:"TOKEN" help:"Answer /metrics on the panel's own port to who sends this as a bearer token. Better set as the variable: other users of this machine can read the command line."`
+	MetricsListen string         `name:"metrics-listen" env:"CONNEXA_METRICS_LISTEN" placeholder:"ADDR" help:"Listen address and port of /metrics for Prometheus, without authentication."`
+	MetricsToken  connexa.Secret `name:"metrics-token" env:"CONNEXA_METRICS_TOKEN" placeholder:"TOKEN" help:"Bearer token for /metrics on the panel's own port. Use the variable, because other users of this machine can read the command line."`
 
 	AdminPassword connexa.Secret `kong:"-"` // CONNEXA_ADMIN_PASSWORD
 	Key           connexa.Secret `kong:"-"` // CONNEXA_KEY
@@ -70,20 +70,20 @@ func inClear(listen string) error {
 
 // Demo configures a panel with a fresh data folder and a simulated fleet.
 type Demo struct {
-	Listen string `default:"127.0.0.1:8080" env:"CONNEXA_LISTEN" placeholder:"ADDR" help:"Address and port of the panel."`
-	Nodes  int    `default:"200" env:"CONNEXA_DEMO_NODES" placeholder:"N" help:"How many servers are simulated, 1 to 10000."`
-	Seed   uint64 `default:"1" env:"CONNEXA_DEMO_SEED" placeholder:"S" help:"The same seed makes the same fleet."`
+	Listen string `default:"127.0.0.1:8080" env:"CONNEXA_LISTEN" placeholder:"ADDR" help:"Listen address and port of the panel."`
+	Nodes  int    `default:"200" env:"CONNEXA_DEMO_NODES" placeholder:"N" help:"Number of simulated servers, 1 to 10000."`
+	Seed   uint64 `default:"1" env:"CONNEXA_DEMO_SEED" placeholder:"S" help:"Random seed. The same seed generates the same fleet."`
 
-	InsecureHTTP  bool           `name:"insecure-http" env:"CONNEXA_INSECURE_HTTP" help:"Answer in clear HTTP on an address that other machines reach."`
+	InsecureHTTP  bool           `name:"insecure-http" env:"CONNEXA_INSECURE_HTTP" help:"Allow unencrypted HTTP on an address that other machines can reach."`
 	AdminPassword connexa.Secret `kong:"-"` // CONNEXA_ADMIN_PASSWORD
 }
 
 // Lab configures the simulated fleet without a panel.
 type Lab struct {
-	Nodes  int    `required:"" env:"CONNEXA_LAB_NODES" placeholder:"N" help:"How many servers, 1 to 10000."`
-	CSV    string `name:"csv" required:"" env:"CONNEXA_LAB_CSV" placeholder:"FILE" help:"Where to write the fleet, ready to import."`
-	Faults string `env:"CONNEXA_LAB_FAULTS" placeholder:"SPEC" help:"Share of each behaviour, such as good=80,silent=10,refuse=10."`
-	Seed   uint64 `default:"1" env:"CONNEXA_LAB_SEED" placeholder:"S" help:"The same seed makes the same fleet."`
+	Nodes  int    `required:"" env:"CONNEXA_LAB_NODES" placeholder:"N" help:"Number of servers, 1 to 10000."`
+	CSV    string `name:"csv" required:"" env:"CONNEXA_LAB_CSV" placeholder:"FILE" help:"CSV file to write the fleet to, for import."`
+	Faults string `env:"CONNEXA_LAB_FAULTS" placeholder:"SPEC" help:"Weights of the behaviours, such as good=80,silent=10,refuse=10."`
+	Seed   uint64 `default:"1" env:"CONNEXA_LAB_SEED" placeholder:"S" help:"Random seed. The same seed generates the same fleet."`
 }
 
 // Version is the command that prints the version.
@@ -111,16 +111,16 @@ var ErrHelp = errors.New("help was printed")
 // error than ErrHelp is a usage error and says what to do.
 func Parse(args []string, out io.Writer) (Command, error) {
 	var cli struct {
-		Serve        Serve        `cmd:"" default:"withargs" help:"Run the panel (the default)."`
-		Demo         Demo         `cmd:"" help:"Run the panel with a simulated fleet, to look around."`
-		Lab          Lab          `cmd:"" help:"Run the simulated fleet alone: PPTP servers on 127.x.y.z:1723."`
-		Check        Check        `cmd:"" help:"Log in to one server, once, and say step by step how far that got."`
+		Serve        Serve        `cmd:"" default:"withargs" help:"Run the panel. This is the default command."`
+		Demo         Demo         `cmd:"" help:"Run the panel with a simulated fleet, for a trial."`
+		Lab          Lab          `cmd:"" help:"Run only the simulated fleet: PPTP servers on 127.x.y.z:1723."`
+		Check        Check        `cmd:"" help:"Log in to one server once and print the result of each step."`
 		Proxy        Proxy        `cmd:"" help:"Serve a SOCKS5 and HTTP proxy through one server, until interrupted."`
-		SetupOpenVPN SetupOpenVPN `cmd:"" name:"setup-openvpn" help:"As root: make the devices for OpenVPN exits, for a panel that may not."`
-		Passwd       Passwd       `cmd:"" help:"Set a new password for an account of the panel. The panel may be running."`
+		SetupOpenVPN SetupOpenVPN `cmd:"" name:"setup-openvpn" help:"Create the devices for OpenVPN exits, as root, for a panel without root."`
+		Passwd       Passwd       `cmd:"" help:"Set a new password for an account of the panel, which can be running."`
 		Version      Version      `cmd:"" help:"Print the version."`
 
-		SpeedServer SpeedServer `cmd:"" name:"speed-server" help:"Be the far end of speed tests, on any machine with bandwidth."`
+		SpeedServer SpeedServer `cmd:"" name:"speed-server" help:"Run a server for speed tests."`
 	}
 	helped := false
 	p, err := kong.New(&cli,

@@ -14,13 +14,13 @@ import (
 // Proxy configures one tunnel with a proxy, without a panel.
 type Proxy struct {
 	Target `embed:"" envprefix:"CONNEXA_PROXY_"`
-	Listen string `default:"127.0.0.1:1080" env:"CONNEXA_PROXY_LISTEN" placeholder:"ADDR" help:"Address and port of the proxy."`
-	User   string `default:"connexa" env:"CONNEXA_PROXY_USER" placeholder:"U" help:"User of the proxy. Its password comes from CONNEXA_PROXY_PASSWORD, or one is made and printed once."`
-	Data   string `env:"CONNEXA_PROXY_DATA" placeholder:"DIR" help:"Folder in which a password and an OpenVPN profile that were made are kept, so that the next start has the same ones."`
+	Listen string `default:"127.0.0.1:1080" env:"CONNEXA_PROXY_LISTEN" placeholder:"ADDR" help:"Listen address and port of the proxy."`
+	User   string `default:"connexa" env:"CONNEXA_PROXY_USER" placeholder:"U" help:"User name of the proxy. The password is read from CONNEXA_PROXY_PASSWORD, or generated and printed."`
+	Data   string `env:"CONNEXA_PROXY_DATA" placeholder:"DIR" help:"Folder that keeps a generated password and OpenVPN profile for the next start."`
 
-	OpenVPN     string `name:"openvpn" env:"CONNEXA_PROXY_OPENVPN" placeholder:"ADDR" help:"Address and port of an OpenVPN server beside the proxy, by UDP, for a client with the profile of --profile-out."`
-	ProfileOut  string `env:"CONNEXA_PROXY_PROFILE_OUT" placeholder:"FILE" help:"File that the OpenVPN profile is written to. It holds a key."`
-	ProfileHost string `env:"CONNEXA_PROXY_PROFILE_HOST" placeholder:"HOST" help:"How the profile's client reaches this machine; without it, the address of --openvpn."`
+	OpenVPN     string `name:"openvpn" env:"CONNEXA_PROXY_OPENVPN" placeholder:"ADDR" help:"Listen address and UDP port of an OpenVPN server for one client, whose profile is written to --profile-out."`
+	ProfileOut  string `env:"CONNEXA_PROXY_PROFILE_OUT" placeholder:"FILE" help:"File to write the OpenVPN profile to. It contains a private key."`
+	ProfileHost string `env:"CONNEXA_PROXY_PROFILE_HOST" placeholder:"HOST" help:"Host name or address of this machine in the profile. Default: the address of --openvpn."`
 
 	At            netip.AddrPort `kong:"-"` // parsed Listen
 	VPNAt         netip.AddrPort `kong:"-"` // parsed OpenVPN; invalid if there is no exit

@@ -12,13 +12,13 @@ import (
 // SpeedServer configures an endpoint for speed tests, on a machine with enough
 // bandwidth.
 type SpeedServer struct {
-	Listen    string `default:":8081" env:"CONNEXA_SPEED_LISTEN" placeholder:"ADDR" help:"Address and port of the server, :8081 by default."`
+	Listen    string `default:":8081" env:"CONNEXA_SPEED_LISTEN" placeholder:"ADDR" help:"Listen address and port of the server. Default: :8081."`
 	TLSCert   string `name:"tls-cert" env:"CONNEXA_SPEED_TLS_CERT" placeholder:"FILE" help:"Certificate chain (PEM) for HTTPS."`
 	TLSKey    string `name:"tls-key" env:"CONNEXA_SPEED_TLS_KEY" placeholder:"FILE" help:"Private key (PEM) for HTTPS."`
-	RequestMB int    `name:"request-mb" default:"1024" env:"CONNEXA_SPEED_REQUEST_MB" placeholder:"N" help:"Most that one request may move, in MB."`
-	AtOnce    int    `name:"at-once" default:"64" env:"CONNEXA_SPEED_AT_ONCE" placeholder:"N" help:"Most requests at once. A test has up to five."`
-	PerAddr   int    `name:"per-address" default:"24" env:"CONNEXA_SPEED_PER_ADDRESS" placeholder:"N" help:"Most requests at once of one address."`
-	RateMbit  int    `name:"rate-mbit" default:"0" env:"CONNEXA_SPEED_RATE_MBIT" placeholder:"N" help:"Most Mbit/s each way, of everybody together; 0 is no limit."`
+	RequestMB int    `name:"request-mb" default:"1024" env:"CONNEXA_SPEED_REQUEST_MB" placeholder:"N" help:"Maximum size of one request, in MB."`
+	AtOnce    int    `name:"at-once" default:"64" env:"CONNEXA_SPEED_AT_ONCE" placeholder:"N" help:"Maximum number of concurrent requests. One test uses up to five."`
+	PerAddr   int    `name:"per-address" default:"24" env:"CONNEXA_SPEED_PER_ADDRESS" placeholder:"N" help:"Maximum number of concurrent requests from one address."`
+	RateMbit  int    `name:"rate-mbit" default:"0" env:"CONNEXA_SPEED_RATE_MBIT" placeholder:"N" help:"Total rate limit in each direction, in Mbit/s. 0: no limit."`
 
 	Token connexa.Secret `kong:"-"` // CONNEXA_SPEED_TOKEN; generated if empty
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-var besideFile = flag.String("beside", "", "write the messages of pptp-linux and of connexa check for the same faults to this file")
+var compareFile = flag.String("compare", "", "write the messages of pptp-linux and of connexa check for the same faults to this file")
 
 // compareRow is one row of the comparison: a fault of allFaults, or its own.
 type compareRow struct {
@@ -27,33 +27,33 @@ type compareRow struct {
 	judged   string   // which output is clearer, and why
 }
 
-var besideRows = []compareRow{
+var compareRows = []compareRow{
 	{name: "delay of 0.6 s each way", fault: "600 ms each way", judged: "equal: both come up"},
 	{name: "delay of 1 s each way", fault: "1 s each way", judged: "equal: both come up"},
-	{name: "delay of 2 s each way", fault: "2 s each way", judged: "ours: pptp-linux does not come up in a minute and a half"},
-	{name: "20 % of the packets lost", fault: "20 % loss", judged: "ours: it comes up, or names the loss; theirs fails with words on MPPE"},
-	{name: "GRE blocked on the way to us", fault: "a router drops the server's GRE", judged: "ours: theirs speaks of LCP, and the two directions read alike"},
-	{name: "GRE blocked on the way to the server", fault: "a router drops our GRE", judged: "ours: it names the direction"},
-	{name: "GRE rejected by a router, ICMP 3/2", fault: "a router rejects our GRE, 3/2", judged: "ours: it names the router and the protocol, though later"},
-	{name: "wrong password", password: "wonderland-2", judged: "ours: the code and what to do; the server's words in both"},
+	{name: "delay of 2 s each way", fault: "2 s each way", judged: "connexa: pptp-linux has no session after 90 s"},
+	{name: "20 % of the packets lost", fault: "20 % loss", judged: "connexa: it comes up, or names the loss; pptp-linux fails and names MPPE"},
+	{name: "GRE blocked on the way to us", fault: "a router drops the server's GRE", judged: "connexa: pptp-linux names LCP, and its log is the same for both directions"},
+	{name: "GRE blocked on the way to the server", fault: "a router drops our GRE", judged: "connexa: it names the direction"},
+	{name: "GRE rejected by a router, ICMP 3/2", fault: "a router rejects our GRE, 3/2", judged: "connexa: it names the router and the protocol, but later"},
+	{name: "wrong password", password: "wonderland-2", judged: "connexa: it has the code and what to do; both quote the server"},
 	{name: "right password outside ASCII", login: "cyr", password: "Пароль-7", judged: "equal: both come up"},
-	{name: "the server's maintenance text", fault: "maintenance", judged: "equal: both quote the server; ours says when it ended"},
-	{name: "no free address", fault: "no free address", judged: "ours: theirs is of an address that it cannot choose for itself"},
-	{name: "pptpd full", fault: "pptpd is full", judged: "ours: theirs speaks of LCP"},
-	{name: "pppd does not start", fault: "pppd does not start: a wrong option", judged: "ours: theirs names nothing"},
-	{name: "MPPE missing at the server, which demands it", fault: "the server's kernel has no MPPE", judged: "ours: both quote the server; ours says which module"},
-	{name: "MPPE required here, the server has none", fault: "no MPPE, but required here", args: []string{"--encryption", "required"}, judged: "ours: which side to change, and how"},
-	{name: "PAP only", fault: "PAP only", judged: "ours: theirs does not name PAP"},
-	{name: "EAP only", fault: "EAP only", judged: "ours: theirs does not name EAP as what the server asks for"},
+	{name: "the server's maintenance text", fault: "maintenance", judged: "equal: both quote the server; connexa also says when the session ended"},
+	{name: "no free address", fault: "no free address", judged: "connexa: pptp-linux reports its own missing address, not the refusal of the server"},
+	{name: "pptpd full", fault: "pptpd is full", judged: "connexa: pptp-linux names LCP"},
+	{name: "pppd does not start", fault: "pppd does not start: a wrong option", judged: "connexa: pptp-linux names no cause"},
+	{name: "MPPE missing at the server, which requires it", fault: "the server's kernel has no MPPE", judged: "connexa: both quote the server; connexa also names the module"},
+	{name: "MPPE required here, the server has none", fault: "no MPPE, but required here", args: []string{"--encryption", "required"}, judged: "connexa: it says which side to change, and how"},
+	{name: "PAP only", fault: "PAP only", judged: "connexa: pptp-linux does not name PAP"},
+	{name: "EAP only", fault: "EAP only", judged: "connexa: pptp-linux does not say that the server asks for EAP"},
 	{name: "nothing listens on the port", at: "10.99.0.254", judged: "equal"},
-	{name: "a web server on the port", at: "10.99.0.254", http: true, judged: "ours: theirs speaks of LCP"},
+	{name: "a web server on the port", at: "10.99.0.254", http: true, judged: "connexa: pptp-linux names LCP"},
 }
 
-// TestBeside writes a table that compares, for the same faults, the output of Debian's
+// TestCompareWithPPTPLinux writes a table that compares, for the same faults, the output of Debian's
 // pptp-linux with pppd and of connexa check.
-func TestBeside(t *testing.T) {
-	if *besideFile == "" {
-		t.Skip("it takes ten minutes; -beside FILE runs it and writes the table")
+func TestCompareWithPPTPLinux(t *testing.T) {
+	if *compareFile == "" {
+		t.Skip("it takes ten minutes; -compare FILE runs it and writes the table")
 	}
 	if noLab != "" {
 		t.Skip(noLab)
@@ -68,7 +68,7 @@ func TestBeside(t *testing.T) {
 	}
 	var p faultLab
 	var table strings.Builder
-	for _, row := range besideRows {
+	for _, row := range compareRows {
 		t.Run(row.name, func(t *testing.T) {
 			f, ok := known[row.fault]
 			if !ok {
@@ -95,24 +95,24 @@ func TestBeside(t *testing.T) {
 				})
 				awaitPort(t, row.at+":1723")
 			}
-			theirs := pptpLinuxLog(t, row)
-			ours := checkOutput(t, program, row)
-			fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", row.name, tableCell(theirs), tableCell(ours), row.judged)
+			pptpLinux := pptpLinuxLog(t, row)
+			connexa := checkOutput(t, program, row)
+			fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", row.name, tableCell(pptpLinux), tableCell(connexa), row.judged)
 		})
 	}
-	if err := os.WriteFile(*besideFile, []byte(besideHead+table.String()), 0o644); err != nil {
+	if err := os.WriteFile(*compareFile, []byte(compareHead+table.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-const besideHead = `# What is told of a fault, beside pptp-linux
+const compareHead = `# Diagnosis compared with pptp-linux
 
 Debian's pptp-linux 1.10 with pppd 2.4.9 and ` + "`connexa check`" + ` dial the same
-server (pptpd 1.4.0 with pppd) with the same fault, one after the other. On the
-left are the last lines of their log, on the right is what ` + "`connexa check`" + ` prints
-below its steps. The table is made by
-` + "`go test -run 'TestBeside$' ./internal/interop -timeout 30m -args -beside $PWD/docs/diagnosis.md`" + `
-in some ten minutes, as root on Debian 12. The last column is a judgement by people.
+server (pptpd 1.4.0 with pppd) with the same fault, one after the other. The second
+column has the last lines of the log of pptp-linux and pppd, the third one what
+` + "`connexa check`" + ` prints below its steps. The last column is our judgement, by hand.
+To write the table again, as root on Debian 12, in about ten minutes:
+` + "`go test -run 'TestCompareWithPPTPLinux$' ./internal/interop -timeout 30m -args -compare $PWD/docs/diagnosis.md`" + `
 
 | fault | pptp-linux and pppd | connexa check | clearer |
 |---|---|---|---|
@@ -121,11 +121,11 @@ in some ten minutes, as root on Debian 12. The last column is a judgement by peo
 // pptpLinuxLog returns the log of pptp-linux and pppd.
 func pptpLinuxLog(t *testing.T, row compareRow) string {
 	t.Helper()
-	cmd := exec.Command("lab/lab.sh", "told")
+	cmd := exec.Command("lab/lab.sh", "pptplinux")
 	cmd.Env = append(os.Environ(), "USERNAME="+row.login, "PASSWORD="+row.password, "LAB_SERVER="+row.at)
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("told: %v: %s", err, out)
+		t.Fatalf("lab.sh pptplinux: %v: %s", err, out)
 	}
 	return string(out)
 }

@@ -76,7 +76,7 @@ const (
 	reject     = " -j REJECT --reject-with icmp-"
 )
 
-// allFaults are the faults of TestFaults and TestBeside.
+// allFaults are the faults of TestFaults and TestCompareWithPPTPLinux.
 var allFaults = []fault{
 	// GRE on the way.
 	{name: "a router rejects our GRE, 3/2", router: []string{toServer + reject + "proto-unreachable"}, config: withTimeouts(pptp.Timeouts{LCP: 5 * time.Second}), want: []string{"gre.icmp"}, evidence: `10\.99\.0\.254`},

@@ -251,7 +251,7 @@ func TestMonitorSpreadsProbesAfterRestart(t *testing.T) {
 			}
 		}
 		if len(f.probes) != 3000 {
-			t.Errorf("%d nodes were probed, want all", len(f.probes))
+			t.Errorf("%d nodes were probed, want 3000", len(f.probes))
 		}
 		for id, probes := range f.probes {
 			if d := probes[0].at.Sub(began); d > 40*time.Minute {
@@ -288,7 +288,7 @@ func TestMonitorDoesNothingWhenOffOrOffline(t *testing.T) {
 		p.settings.Store(&off)
 		p.runFor(t, f, time.Hour)
 		if len(f.probes) != 0 {
-			t.Errorf("%d nodes were probed, want all", len(f.probes))
+			t.Errorf("%d nodes were probed, want none", len(f.probes))
 		}
 	})
 }
@@ -331,7 +331,7 @@ func TestMonitorFollowsFailedNode(t *testing.T) {
 			}
 		}
 		if d := answer.Sub(revived); d > 6*time.Hour+2*time.Minute {
-			t.Errorf("probed %s after it came back", d)
+			t.Errorf("probed %s after it came back, want at most 6h2m", d)
 		}
 		if d := login.Sub(answer); d > 2*time.Minute {
 			t.Errorf("the login that it has earned came after %s", d)

@@ -31,7 +31,7 @@ usage: $0 VERB
   net [off | NETEM...]            e.g. net delay 20ms loss 1%: both directions at the server
   router [off | RULE...]          the clients' packets go through the router, with this iptables rule
   pptpd [LINE]                    pptpd again, with this line before its configuration (until 'set')
-  told                            one session of pptp-linux, and what it tells
+  pptplinux                       one session of pptp-linux, with its last log lines
   record [DIR]                    record sessions as pcap files (and text, with tshark)
   build | clean                   only build the guest's files | down, then remove the cache
 U
@@ -217,7 +217,7 @@ guest_start() { # role vec-arguments
 	mkdir -p "$share/ctl" "$share/ppp" "$share/uml"
 	mkfifo "$share/in"
 	cp "$HERE/guest/$role.sh" "$share/boot.sh"
-	cp "$HERE"/guest/{apply,check,told}.sh "$CACHE/rootfs/stateful.so" "$share/"
+	cp "$HERE"/guest/{apply,check,pptplinux}.sh "$CACHE/rootfs/stateful.so" "$share/"
 	cc -shared -fPIC -O2 -o "$share/trouble.so" "$HERE/tools/trouble.c" || die "cannot compile trouble.c"
 	[ "$role" = server ] && write_options
 	# A guest is many host processes that hand over to each other at each system
@@ -479,13 +479,13 @@ do_pptpd() {
 
 quote() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
 
-do_told() {
+do_pptplinux() {
 	must_run
 	alive client || client_up >&2
 	{
 		# not %q, which writes what is not ASCII in a way that dash does not read
 		echo "SERVER=$(quote "$SERVER") USERNAME=$(quote "${USERNAME:-alice}") PASSWORD=$(quote "${PASSWORD:-wonderland-1}") MORE=$(quote "${MORE:-}") WAIT=${WAIT:-60}"
-		echo '. /lab/told.sh'
+		echo '. /lab/pptplinux.sh'
 	} | guest client 150
 }
 
@@ -507,7 +507,7 @@ do_exec() {
 verb=${1:-}
 [ $# = 0 ] || shift
 case $verb in
-up|down|set|client-check|record|net|router|pptpd|told|clean|build|kick) need_root; lock ;;
+up|down|set|client-check|record|net|router|pptpd|pptplinux|clean|build|kick) need_root; lock ;;
 status|probe|ns|exec|log) need_root ;;
 esac
 case $verb in
@@ -524,7 +524,7 @@ log) case ${1:-server} in client) do_exec client 'cat /run/log/client-ppp' ;; *)
 net) do_net "$@" ;;
 router) [ $# -gt 0 ] || usage; do_router "$@" ;;
 pptpd) do_pptpd "$@" ;;
-told) do_told ;;
+pptplinux) do_pptplinux ;;
 kick) do_kick "$@" ;;
 record) must_run; . "$HERE/tools/record.sh"; do_record "${1:-$HERE/pcap}" ;;
 build) build; say "built: $CACHE/rootfs" ;;
