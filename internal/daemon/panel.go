@@ -88,7 +88,6 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	if err := p.settings.followZone(ctx, p.db); err != nil {
 		return nil, err
 	}
-	publish := p.broker.Publish
 	p.notifier = newNotifier(p.db, cfg.Public, p.outboundGuard(), log)
 	gate := jobs.NewLimiter(p.settings.get)
 	prober := &probe.Prober{
@@ -100,13 +99,13 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	p.configureMeasuring(prober)
 	p.uplink = monitor.NewUplink(probe.Online, func() []string { return p.allowedTargets(p.settings.get().Monitor.TargetList()) }, p.uplinkChanged)
 	p.uplink.Dial = p.outboundGuard().DialContext
-	if err := p.newServices(ctx, publish); err != nil {
+	if err := p.newServices(ctx, p.broker.Publish); err != nil {
 		return nil, err
 	}
 	p.runner = p.newRunner(prober, gate)
 	p.monitor = monitor.New(monitor.Config{
 		Store: p.db, Settings: func() connexa.MonitorSettings { return p.settings.get().Monitor }, Online: p.uplink.Online,
-		Wake: p.runner.Wake, Publish: publish, Notify: p.notifier.Notify, Log: log,
+		Wake: p.runner.Wake, Publish: p.broker.Publish, Notify: p.notifier.Notify, Log: log,
 	})
 	p.app = p.newApp()
 	if _, p.FirstPassword, err = p.app.Accounts.FirstStart(ctx, cfg.AdminPassword, !cfg.Demo); err != nil {
