@@ -64,26 +64,19 @@ func (d *DB) addServices(ctx context.Context, tx *sql.Tx, nodes []int64) error {
 	if err != nil {
 		return err
 	}
-	used := make(map[int]bool, len(taken))
-	for _, p := range taken {
-		used[int(p)] = true
-	}
 	insert, err := tx.PrepareContext(ctx, `INSERT INTO services (node_id, port, user, secret) VALUES (?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
-	port := settings.Service.FirstPort
+	port := firstFree(taken, int64(settings.Service.FirstPort))
 	for _, node := range nodes {
-		for used[port] {
-			port++
-		}
-		if port > settings.Service.LastPort {
+		p, free := port(int64(settings.Service.LastPort))
+		if !free {
 			return connexa.Errorf(connexa.Conflict, "service.ports")
 		}
-		used[port] = true
 		user := "exit-" + strconv.FormatInt(node, 10)
-		if _, err := insert.ExecContext(ctx, node, port, user, d.ring.seal(servicePurpose, []byte(rand.Text()))); err != nil {
+		if _, err := insert.ExecContext(ctx, node, p, user, d.ring.seal(servicePurpose, []byte(rand.Text()))); err != nil {
 			return fmt.Errorf("make the service of node %d: %w", node, err)
 		}
 	}
@@ -150,15 +143,24 @@ func (d *DB) RecoverServices(ctx context.Context) error {
 	return nil
 }
 
-// WantedServices lists the services that are switched on.
-func (d *DB) WantedServices(ctx context.Context) ([]connexa.Service, error) {
+// serviceListen returns the address on which services listen.
+func (d *DB) serviceListen(ctx context.Context) (netip.Addr, error) {
 	settings, err := d.Settings(ctx)
 	if err != nil {
-		return nil, err
+		return netip.Addr{}, err
 	}
 	listen, err := netip.ParseAddr(settings.Service.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("the address on which services listen: %w", err)
+		return listen, fmt.Errorf("the address on which services listen: %w", err)
+	}
+	return listen, nil
+}
+
+// WantedServices lists the services that are switched on.
+func (d *DB) WantedServices(ctx context.Context) ([]connexa.Service, error) {
+	listen, err := d.serviceListen(ctx)
+	if err != nil {
+		return nil, err
 	}
 	vpns, err := d.VPNs(ctx, nil)
 	if err != nil {
@@ -244,13 +246,9 @@ func historyOf(g connexa.ServiceReport) connexa.Text {
 // ServiceRows returns the services of nodes, by node; nil means all nodes. A node that
 // never had a service has no row.
 func (d *DB) ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error) {
-	settings, err := d.Settings(ctx)
+	listen, err := d.serviceListen(ctx)
 	if err != nil {
 		return nil, err
-	}
-	listen, err := netip.ParseAddr(settings.Service.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("the address on which services listen: %w", err)
 	}
 	query, args := `SELECT node_id, state, since, reason, cause, failures, retry_at, up_at, local_ip, exit_ip, latency,
 		wanted, port, user, private, mail, bytes_up, bytes_down, open FROM services`, []any(nil)

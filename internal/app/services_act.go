@@ -31,29 +31,25 @@ type serviceRunner interface {
 // off. shown is the number that the user confirmed; if s has another number of nodes
 // now, nothing is started and the error is Conflict.
 func (a *Services) StartServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
-	if err := a.asShown(ctx, s, shown); err != nil {
-		return 0, err
-	}
-	by, _ := Actor(ctx)
-	nodes, err := a.store.WantServices(ctx, s, by)
-	if err != nil {
-		return 0, err
-	}
-	a.servicesChanged(ctx, connexa.ActServiceStarted, s, nodes)
-	return len(nodes), nil
+	return a.switchServices(ctx, s, shown, a.store.WantServices, connexa.ActServiceStarted)
 }
 
 // StopServices switches services off. It is otherwise like StartServices.
 func (a *Services) StopServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
+	return a.switchServices(ctx, s, shown, a.store.UnwantServices, connexa.ActServiceStopped)
+}
+
+func (a *Services) switchServices(ctx context.Context, s connexa.Selection, shown int,
+	change func(ctx context.Context, s connexa.Selection, by string) ([]int64, error), act connexa.Act) (int, error) {
 	if err := a.asShown(ctx, s, shown); err != nil {
 		return 0, err
 	}
 	by, _ := Actor(ctx)
-	nodes, err := a.store.UnwantServices(ctx, s, by)
+	nodes, err := change(ctx, s, by)
 	if err != nil {
 		return 0, err
 	}
-	a.servicesChanged(ctx, connexa.ActServiceStopped, s, nodes)
+	a.servicesChanged(ctx, act, s, nodes)
 	return len(nodes), nil
 }
 

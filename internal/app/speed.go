@@ -173,34 +173,33 @@ func (a *Speed) AddEndpoint(ctx context.Context, e connexa.Endpoint) error {
 
 // RemoveEndpoint removes an endpoint.
 func (a *Speed) RemoveEndpoint(ctx context.Context, e connexa.Endpoint) error {
-	err := a.store.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
-		i := slices.IndexFunc(list, e.Same)
-		if i < 0 {
-			return nil, connexa.Errorf(connexa.NotFound, "speed.endpoint.gone")
-		}
-		return slices.Delete(list, i, i+1), nil
+	return a.changeEndpoint(ctx, e, "audit.speed.removed", func(list []connexa.Endpoint, i int) []connexa.Endpoint {
+		return slices.Delete(list, i, i+1)
 	})
-	if err != nil {
-		return fmt.Errorf("remove a speed endpoint: %w", err)
-	}
-	a.speedChanged(ctx, connexa.T("audit.speed.removed", e.Name()))
-	return nil
 }
 
 // PreferEndpoint moves an endpoint to the front.
 func (a *Speed) PreferEndpoint(ctx context.Context, e connexa.Endpoint) error {
+	return a.changeEndpoint(ctx, e, "audit.speed.preferred", func(list []connexa.Endpoint, i int) []connexa.Endpoint {
+		first := list[i]
+		return slices.Insert(slices.Delete(list, i, i+1), 0, first)
+	})
+}
+
+// changeEndpoint calls change with the position of an endpoint in the list, and records
+// the act.
+func (a *Speed) changeEndpoint(ctx context.Context, e connexa.Endpoint, act string, change func(list []connexa.Endpoint, i int) []connexa.Endpoint) error {
 	err := a.store.ChangeSpeedEndpoints(ctx, func(list []connexa.Endpoint) ([]connexa.Endpoint, error) {
 		i := slices.IndexFunc(list, e.Same)
 		if i < 0 {
 			return nil, connexa.Errorf(connexa.NotFound, "speed.endpoint.gone")
 		}
-		first := list[i]
-		return slices.Insert(slices.Delete(list, i, i+1), 0, first), nil
+		return change(list, i), nil
 	})
 	if err != nil {
-		return fmt.Errorf("prefer a speed endpoint: %w", err)
+		return fmt.Errorf("change a speed endpoint: %w", err)
 	}
-	a.speedChanged(ctx, connexa.T("audit.speed.preferred", e.Name()))
+	a.speedChanged(ctx, connexa.T(act, e.Name()))
 	return nil
 }
 
