@@ -31,7 +31,7 @@ func (d *DB) AddFirstAccount(ctx context.Context, name, passwordHash string, mus
 func (d *DB) HasAccounts(ctx context.Context) (bool, error) {
 	var some bool
 	if err := d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM accounts)`).Scan(&some); err != nil {
-		return false, fmt.Errorf("look for users: %w", err)
+		return false, fmt.Errorf("read the accounts: %w", err)
 	}
 	return some, nil
 }

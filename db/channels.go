@@ -100,11 +100,11 @@ func (d *DB) SaveChannel(ctx context.Context, c connexa.Channel) error {
 
 func setChannelKinds(ctx context.Context, tx *sql.Tx, id int64, kinds []connexa.NoticeKind) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM channel_kinds WHERE channel_id = ?`, id); err != nil {
-		return fmt.Errorf("set what channel %d is told of: %w", id, err)
+		return fmt.Errorf("set the events of channel %d: %w", id, err)
 	}
 	for _, k := range kinds {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO channel_kinds (channel_id, kind) VALUES (?, ?)`, id, k); err != nil {
-			return fmt.Errorf("set what channel %d is told of: %w", id, err)
+			return fmt.Errorf("set the events of channel %d: %w", id, err)
 		}
 	}
 	return nil

@@ -29,7 +29,7 @@ func (d *DB) Fleet(ctx context.Context) (connexa.Fleet, error) {
 func (d *DB) computeFleet(ctx context.Context) (f connexa.Fleet, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("look at the fleet: %w", err)
+			err = fmt.Errorf("read the fleet: %w", err)
 		}
 	}()
 	tx, err := d.read.BeginTx(ctx, nil)

@@ -169,7 +169,7 @@ func TestACancelLeavesWhatAnotherRunWants(t *testing.T) {
 	}
 	wanted := map[int64]bool{ids[0]: true, ids[1]: true}
 	if wanted[held.NodeID] != (len(working) == 0) {
-		t.Errorf("work on node %d: told to stop %v", held.NodeID, working)
+		t.Errorf("node %d: running jobs %v, want none only if another run needs the job", held.NodeID, working)
 	}
 	if one = reloadNode(t, d, one); one.State != connexa.RunCancelled || one.Good != 1 || one.Inconclusive != 3 || one.Done() != one.Total {
 		t.Errorf("cancelled run %+v", one)
@@ -352,28 +352,28 @@ func TestASuspectRestsAfterALookInVain(t *testing.T) {
 	if _, err := d.write.Exec(`UPDATE nodes SET status = 'login_ok', silences = 1, checked_at = ?`, now.Add(-time.Hour).UnixMilli()); err != nil {
 		t.Fatal(err)
 	}
-	look := func(want int64) {
+	wantRequeued := func(want int64) {
 		t.Helper()
 		if n, err := d.RequeueSuspects(t.Context()); n != want || err != nil {
 			t.Fatalf("%d jobs, %v; want %d", n, err, want)
 		}
 	}
 	for range 2 {
-		look(1)
+		wantRequeued(1)
 		p := foundFact(connexa.NoFact)
 		p.Outcome.At = now
 		if _, err := d.Finish(t.Context(), claimNext(t, d, 1)[0], p); err != nil {
 			t.Fatal(err)
 		}
 		now = now.Add(15 * time.Second)
-		look(0)
+		wantRequeued(0)
 		now = now.Add(45 * time.Second)
 	}
 	startRun(t, d, ids...)
 	if err := d.Release(t.Context(), claimNext(t, d, 1)[0], now); err != nil {
 		t.Fatal(err)
 	}
-	look(0) // there is a job already
+	wantRequeued(0) // there is a job already
 }
 
 func TestARunOfNothingIsRefused(t *testing.T) {

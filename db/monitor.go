@@ -20,23 +20,23 @@ func (d *DB) followStatus(t *stmtTx, node int64, before connexa.Status, p connex
 	out.WentDown = before.Validated() && !after.Validated()
 	came := after.Validated() && !before.Validated()
 	answered := p.Fact == connexa.Answered && (before == connexa.PingFailed || before == connexa.TunnelFailed)
-	watched := false
+	monitored := false
 	if came || answered || before != after && before != connexa.NotTested {
 		n, err := t.execCount(wakeMonitored, d.now().UnixMilli(), answered, node)
 		if err != nil {
 			return err
 		}
-		watched = n > 0
+		monitored = n > 0
 	}
 	if came {
-		if out.Recovered = watched; !watched {
+		if out.Recovered = monitored; !monitored {
 			if err := t.exec(addMonitored, node, d.now().UnixMilli()); err != nil {
 				return err
 			}
 		}
 	}
 	if connexa.Turn(before, after) {
-		return recordTransition(t, node, p.Outcome.At, watched, out)
+		return recordTransition(t, node, p.Outcome.At, monitored, out)
 	}
 	if out.WentDown || out.Recovered {
 		f, err := flapsOf(t, node)
@@ -47,13 +47,13 @@ func (d *DB) followStatus(t *stmtTx, node int64, before connexa.Status, p connex
 }
 
 // recordTransition records that a node went down or came up.
-func recordTransition(t *stmtTx, node int64, at time.Time, watched bool, out *connexa.Finished) error {
+func recordTransition(t *stmtTx, node int64, at time.Time, monitored bool, out *connexa.Finished) error {
 	f, err := flapsOf(t, node)
 	if err != nil {
 		return err
 	}
 	f, began := f.After(at)
-	out.Flapping, out.BeganFlapping = at.Before(f.Until), began && watched
+	out.Flapping, out.BeganFlapping = at.Before(f.Until), began && monitored
 	return t.exec(saveFlaps, node, toMillis(f.Before), toMillis(f.Last), toMillis(f.Until))
 }
 
@@ -77,7 +77,7 @@ func (d *DB) EndFlapping(ctx context.Context) ([]connexa.StableNode, error) {
 		FROM flaps f JOIN nodes n ON n.id = f.node_id WHERE f.until > 0 AND f.until <= ? ORDER BY f.until LIMIT ?`, now, few)) {
 		var s connexa.StableNode
 		if err := scan(&s.NodeID, &s.Address, &s.Port, &s.Status, &s.Monitored); err != nil {
-			return nil, fmt.Errorf("look for settled nodes: %w", err)
+			return nil, fmt.Errorf("list the nodes that ended flapping: %w", err)
 		}
 		settled, ids = append(settled, s), append(ids, s.NodeID)
 	}
@@ -94,17 +94,17 @@ const monitoredColumns = `w.node_id, w.due_at, w.login_at, w.plan, w.tries, w.ea
 
 func scanMonitored(scan func(...any) error) (w connexa.Monitored, err error) {
 	var (
-		due, looked sql.NullInt64
-		login       int64
-		tags        string
+		due, checkedAt sql.NullInt64
+		login          int64
+		tags           string
 	)
-	if err := scan(&w.NodeID, &due, &login, &w.Plan, &w.Attempts, &w.Earned, &w.Status, &tags, &w.Last, &looked); err != nil {
+	if err := scan(&w.NodeID, &due, &login, &w.Plan, &w.Attempts, &w.Earned, &w.Status, &tags, &w.Last, &checkedAt); err != nil {
 		return w, err
 	}
 	if due.Valid {
 		w.DueAt = time.UnixMilli(due.Int64).UTC() // zero is long ago, not never
 	}
-	w.LoginAt, w.Tags, w.LastAt = fromMillis(login), splitTags(tags), fromMillis(looked.Int64)
+	w.LoginAt, w.Tags, w.LastAt = fromMillis(login), splitTags(tags), fromMillis(checkedAt.Int64)
 	return w, nil
 }
 
@@ -116,7 +116,7 @@ func (d *DB) DueMonitored(ctx context.Context, n int) ([]connexa.Monitored, erro
 		WHERE w.due_at <= ? ORDER BY w.due_at LIMIT ?`, d.now().UnixMilli(), n)) {
 		w, err := scanMonitored(scan)
 		if err != nil {
-			return nil, fmt.Errorf("list what the monitor looks at: %w", err)
+			return nil, fmt.Errorf("list the monitored nodes: %w", err)
 		}
 		list = append(list, w)
 	}
@@ -138,7 +138,7 @@ func (d *DB) MonitoredNode(ctx context.Context, node int64) (*connexa.Monitored,
 	case connexa.CodeOf(translateError(err)) == connexa.NotFound:
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("read the watch of node %d: %w", node, err)
+		return nil, fmt.Errorf("read the monitored node %d: %w", node, err)
 	}
 	return &w, nil
 }
@@ -237,7 +237,7 @@ func (d *DB) ScheduleMonitored(ctx context.Context, key string, ping, login time
 		return n, done, err
 	})
 	if err != nil {
-		return fmt.Errorf("spread what the monitor looks at: %w", err)
+		return fmt.Errorf("spread the monitored nodes: %w", err)
 	}
 	return d.inTx(ctx, func(tx *sql.Tx) error { return setSetting(ctx, tx, scheduledSetting, key) })
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// lookOnce makes one probe of a node as a run does, at the time of the clock.
-func lookOnce(t *testing.T, d *DB, node int64, kind connexa.Kind, f connexa.Fact) connexa.Finished {
+// probeOnce makes one probe of a node as a run does, at the time of the clock.
+func probeOnce(t *testing.T, d *DB, node int64, kind connexa.Kind, f connexa.Fact) connexa.Finished {
 	t.Helper()
 	if _, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunKind(kind), By: "ann", Selection: connexa.Selection{IDs: []int64{node}}}); err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func openWithClock(t *testing.T, n int) (*DB, []int64, func(time.Duration)) {
 	return d, ids, func(by time.Duration) { now = now.Add(by) }
 }
 
-func watchOf(t *testing.T, d *DB, node int64) *connexa.Monitored {
+func monitoredNode(t *testing.T, d *DB, node int64) *connexa.Monitored {
 	t.Helper()
 	w, err := d.MonitoredNode(t.Context(), node)
 	if err != nil {
@@ -47,31 +47,31 @@ func watchOf(t *testing.T, d *DB, node int64) *connexa.Monitored {
 func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 	d, ids, pass := openWithClock(t, 1)
 	node := ids[0]
-	if done := lookOnce(t, d, node, connexa.Ping, connexa.Answered); done.Recovered || watchOf(t, d, node) != nil {
-		t.Errorf("watched after a ping: %+v", done)
+	if done := probeOnce(t, d, node, connexa.Ping, connexa.Answered); done.Recovered || monitoredNode(t, d, node) != nil {
+		t.Errorf("monitored after a ping: got %+v, want no recovery", done)
 	}
-	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); done.Recovered || done.WentDown {
+	if done := probeOnce(t, d, node, connexa.Login, connexa.LoggedIn); done.Recovered || done.WentDown {
 		t.Errorf("its first session is a recovery: %+v", done)
 	}
-	w := watchOf(t, d, node)
+	w := monitoredNode(t, d, node)
 	if w == nil || !w.DueAt.Equal(d.now().Truncate(time.Millisecond)) || w.Status != connexa.LoginOK || w.Last != connexa.Login || !w.LastAt.Equal(w.DueAt) {
 		t.Fatalf("%+v", w)
 	}
 	// It goes down at the second missing answer, answers again, and recovers with a session.
 	pass(time.Minute)
-	if done := lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer); done.WentDown {
+	if done := probeOnce(t, d, node, connexa.Ping, connexa.NoAnswer); done.WentDown {
 		t.Error("dropped out after one silence")
 	}
 	pass(time.Minute)
-	if done := lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer); !done.WentDown || done.Recovered {
+	if done := probeOnce(t, d, node, connexa.Ping, connexa.NoAnswer); !done.WentDown || done.Recovered {
 		t.Errorf("%+v", done)
 	}
 	pass(2 * time.Hour)
-	lookOnce(t, d, node, connexa.Ping, connexa.Answered)
-	if w := watchOf(t, d, node); !w.Earned || !w.DueAt.Equal(d.now()) {
+	probeOnce(t, d, node, connexa.Ping, connexa.Answered)
+	if w := monitoredNode(t, d, node); !w.Earned || !w.DueAt.Equal(d.now()) {
 		t.Errorf("an answer has earned nothing: %+v", w)
 	}
-	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); !done.Recovered || done.WentDown {
+	if done := probeOnce(t, d, node, connexa.Login, connexa.LoggedIn); !done.Recovered || done.WentDown {
 		t.Errorf("%+v", done)
 	}
 	// An edit of a probed field ends the monitoring; one of a comment does not.
@@ -80,13 +80,13 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Comment = "spare"
-	if _, err := d.EditNode(t.Context(), n, "Blue-Kite-7", "ann"); err != nil || watchOf(t, d, node) == nil {
-		t.Errorf("a comment ends the watch, %v", err)
+	if _, err := d.EditNode(t.Context(), n, "Blue-Kite-7", "ann"); err != nil || monitoredNode(t, d, node) == nil {
+		t.Errorf("a comment ends monitoring, %v", err)
 	}
-	if _, err := d.EditNode(t.Context(), n, "Red-Kite-8", "ann"); err != nil || watchOf(t, d, node) != nil {
-		t.Errorf("watched after its edit, %v", err)
+	if _, err := d.EditNode(t.Context(), n, "Red-Kite-8", "ann"); err != nil || monitoredNode(t, d, node) != nil {
+		t.Errorf("monitored after a new password, %v", err)
 	}
-	if done := lookOnce(t, d, node, connexa.Login, connexa.LoggedIn); done.Recovered {
+	if done := probeOnce(t, d, node, connexa.Login, connexa.LoggedIn); done.Recovered {
 		t.Error("another login has recovered")
 	}
 }
@@ -95,16 +95,16 @@ func TestNodeFlapsAfterThreeChangesInHalfAnHour(t *testing.T) {
 	d, ids, pass := openWithClock(t, 2)
 	node := ids[0]
 	down := func(t *testing.T) connexa.Finished {
-		lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer)
-		return lookOnce(t, d, node, connexa.Ping, connexa.NoAnswer)
+		probeOnce(t, d, node, connexa.Ping, connexa.NoAnswer)
+		return probeOnce(t, d, node, connexa.Ping, connexa.NoAnswer)
 	}
-	up := func(t *testing.T) connexa.Finished { return lookOnce(t, d, node, connexa.Login, connexa.LoggedIn) }
+	up := func(t *testing.T) connexa.Finished { return probeOnce(t, d, node, connexa.Login, connexa.LoggedIn) }
 
-	t.Run("the first way up is no change", func(t *testing.T) {
-		lookOnce(t, d, node, connexa.Ping, connexa.Answered)
-		lookOnce(t, d, node, connexa.Login, connexa.LoggedIn)
-		lookOnce(t, d, node, connexa.Speed, connexa.Fast)
-		lookOnce(t, d, node, connexa.Speed, connexa.Slow)
+	t.Run("the first statuses upward are no change", func(t *testing.T) {
+		probeOnce(t, d, node, connexa.Ping, connexa.Answered)
+		probeOnce(t, d, node, connexa.Login, connexa.LoggedIn)
+		probeOnce(t, d, node, connexa.Speed, connexa.Fast)
+		probeOnce(t, d, node, connexa.Speed, connexa.Slow)
 		checkFlapping(t, d, node, false)
 	})
 	t.Run("the third change begins it", func(t *testing.T) {
@@ -178,7 +178,7 @@ func checkFlapping(t *testing.T, d *DB, node int64, want bool) {
 func TestMonitorStartsOrdinaryRuns(t *testing.T) {
 	d, ids, pass := openWithClock(t, 6)
 	for _, id := range ids[:4] {
-		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
+		probeOnce(t, d, id, connexa.Login, connexa.LoggedIn)
 	}
 	pass(time.Second)
 	due, err := d.DueMonitored(t.Context(), 3)
@@ -194,7 +194,7 @@ func TestMonitorStartsOrdinaryRuns(t *testing.T) {
 	}
 	startMonitorRuns(t, d, due)
 	t.Run("plans are stored unless the node has changed", func(t *testing.T) {
-		first, second, third := watchOf(t, d, due[0].NodeID), watchOf(t, d, due[1].NodeID), watchOf(t, d, due[2].NodeID)
+		first, second, third := monitoredNode(t, d, due[0].NodeID), monitoredNode(t, d, due[1].NodeID), monitoredNode(t, d, due[2].NodeID)
 		if !first.DueAt.Equal(d.now().Add(time.Hour)) || !first.LoginAt.Equal(d.now().Add(2*time.Hour)) || first.Plan != connexa.PlanDown || first.Attempts != 3 || !first.Earned {
 			t.Errorf("got %+v, want the new plan", first)
 		}
@@ -229,7 +229,7 @@ func TestMonitorStartsOrdinaryRuns(t *testing.T) {
 		if _, err := d.EditNode(t.Context(), n, "Blue-Kite-7", "ann"); err != nil {
 			t.Fatal(err)
 		}
-		if w := watchOf(t, d, n.ID); w.DueAt.IsZero() || w.DueAt.After(d.now()) || len(w.Tags) != 1 {
+		if w := monitoredNode(t, d, n.ID); w.DueAt.IsZero() || w.DueAt.After(d.now()) || len(w.Tags) != 1 {
 			t.Errorf("got %+v, want it due with one tag", w)
 		}
 	})
@@ -240,7 +240,7 @@ func checkDeletedUnmonitored(t *testing.T, d *DB, node int64) {
 	if _, _, err := d.DeleteNodes(t.Context(), []int64{node}); err != nil {
 		t.Fatal(err)
 	}
-	if w := watchOf(t, d, node); w != nil {
+	if w := monitoredNode(t, d, node); w != nil {
 		t.Errorf("got %+v, want nil", w)
 	}
 	if _, err := d.StartMonitorRun(t.Context(), connexa.MonitorRun{Ping: []int64{node}}); connexa.CodeOf(err) != connexa.Invalid {
@@ -270,7 +270,7 @@ func startMonitorRuns(t *testing.T, d *DB, due []connexa.Monitored) {
 func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 	d, ids, _ := openWithClock(t, 40)
 	for _, id := range ids {
-		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
+		probeOnce(t, d, id, connexa.Login, connexa.LoggedIn)
 	}
 	far := d.now().Add(30 * 24 * time.Hour).UnixMilli()
 	set := func(node int64, due any, plan connexa.MonitorPlan, tries int) {
@@ -293,7 +293,7 @@ func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 	arm("a")
 	times := map[time.Time]bool{}
 	for i, id := range ids {
-		w := watchOf(t, d, id)
+		w := monitoredNode(t, d, id)
 		switch i {
 		case 1:
 			if w.DueAt.UnixMilli() != far {
@@ -319,11 +319,11 @@ func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 	// The same schedule again, after a restart, changes nothing.
 	set(ids[0], far, connexa.PlanUp, 0)
 	arm("a")
-	if w := watchOf(t, d, ids[0]); w.DueAt.UnixMilli() != far {
+	if w := monitoredNode(t, d, ids[0]); w.DueAt.UnixMilli() != far {
 		t.Errorf("due at %s", w.DueAt)
 	}
 	arm("b")
-	if w := watchOf(t, d, ids[0]); w.DueAt.UnixMilli() == far {
+	if w := monitoredNode(t, d, ids[0]); w.DueAt.UnixMilli() == far {
 		t.Error("another schedule brings nothing forward")
 	}
 }
@@ -333,7 +333,7 @@ func TestANewScheduleBringsForwardAndSpreads(t *testing.T) {
 func TestOldRunsOfTheMonitorGo(t *testing.T) {
 	d, ids, pass := openWithClock(t, 3)
 	for _, id := range ids {
-		lookOnce(t, d, id, connexa.Login, connexa.LoggedIn)
+		probeOnce(t, d, id, connexa.Login, connexa.LoggedIn)
 	}
 	if _, err := d.StartMonitorRun(t.Context(), connexa.MonitorRun{Ping: ids}); err != nil {
 		t.Fatal(err)
@@ -362,14 +362,14 @@ func TestOldRunsOfTheMonitorGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	if runs, its, jobs := counts(); runs != 4 || its != 1 || jobs != 6 {
-		t.Errorf("%d runs, %d of the monitor, %d jobs", runs, its, jobs)
+		t.Errorf("%d runs, %d of the monitor, %d jobs; want 4, 1 and 6", runs, its, jobs)
 	}
 	pass(2 * 24 * time.Hour)
 	if _, err := d.Prune(t.Context(), keep); err != nil {
 		t.Fatal(err)
 	}
 	if runs, its, jobs := counts(); runs != 4 || its != 0 || jobs != 4 {
-		t.Errorf("%d runs, %d of the monitor, %d jobs; want the two pings gone that no person wanted", runs, its, jobs)
+		t.Errorf("%d runs, %d of the monitor, %d jobs; want 4, 0 and 4", runs, its, jobs)
 	}
 }
 
@@ -382,11 +382,11 @@ func TestGoodRunsAreFound(t *testing.T) {
 		}
 		return found
 	}
-	lookOnce(t, d, ids[0], connexa.Ping, connexa.NoAnswer)
+	probeOnce(t, d, ids[0], connexa.Ping, connexa.NoAnswer)
 	if good() {
 		t.Error("a run in which all failed is good")
 	}
-	done := lookOnce(t, d, ids[0], connexa.Ping, connexa.Answered)
+	done := probeOnce(t, d, ids[0], connexa.Ping, connexa.Answered)
 	if len(done.EndedRuns) != 1 || !good() {
 		t.Errorf("%+v", done)
 	}

@@ -153,9 +153,9 @@ func TestEditNodeConflicts(t *testing.T) {
 	if _, err := d.EditNode(ctx, a, "pw-ops1", "bob"); connexa.CodeOf(err) != connexa.Conflict || connexa.TextOf(err).Key != "node.edit.changed" {
 		t.Errorf("an edit of what was shown before another's: %v", err)
 	}
-	gone := a
-	gone.ID = 999
-	if _, err := d.EditNode(ctx, gone, "pw-ops1", "ann"); connexa.CodeOf(err) != connexa.NotFound {
+	deleted := a
+	deleted.ID = 999
+	if _, err := d.EditNode(ctx, deleted, "pw-ops1", "ann"); connexa.CodeOf(err) != connexa.NotFound {
 		t.Errorf("an edit of nothing: %v", err)
 	}
 	if got, err := d.Node(ctx, a.ID); err != nil || got.Port != 99 || got.Revision != 2 {
@@ -264,33 +264,33 @@ func TestDeleteDoomed(t *testing.T) {
 	d := openFleet(t)
 	fleet := nodeIDs(putFleet(t, d, makeFleet(2, 3*firstBatch)))
 	run := startRun(t, d, fleet[:5]...)
-	doomed := fleet[:len(fleet)-4]
-	if err := d.ScheduleDeletion(t.Context(), append([]int64{999_999}, doomed...)); err != nil {
+	scheduled := fleet[:len(fleet)-4]
+	if err := d.ScheduleDeletion(t.Context(), append([]int64{999_999}, scheduled...)); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := d.CountPendingDeletions(t.Context()); err != nil || n != len(doomed) {
-		t.Errorf("%d are doomed, %v; want %d", n, err, len(doomed))
+	if n, err := d.CountPendingDeletions(t.Context()); err != nil || n != len(scheduled) {
+		t.Errorf("%d pending deletions, %v; want %d", n, err, len(scheduled))
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	var gone, runs []int64
-	told := func(g, r []int64) {
-		gone, runs = append(gone, g...), append(runs, r...)
+	var deleted, runs []int64
+	onProgress := func(g, r []int64) {
+		deleted, runs = append(deleted, g...), append(runs, r...)
 		stop()
 	}
-	if err := d.DeletePending(ctx, told); !errors.Is(err, context.Canceled) {
-		t.Errorf("a deletion that is stopped: %v", err)
+	if err := d.DeletePending(ctx, onProgress); !errors.Is(err, context.Canceled) {
+		t.Errorf("a deletion that is stopped: got %v, want context.Canceled", err)
 	}
 	left, err := d.CountPendingDeletions(t.Context())
-	if err != nil || left == 0 || left+len(gone) != len(doomed) {
-		t.Errorf("%d are left and %d gone, %v; want together %d", left, len(gone), err, len(doomed))
+	if err != nil || left == 0 || left+len(deleted) != len(scheduled) {
+		t.Errorf("%d are left and %d deleted, %v; want %d together", left, len(deleted), err, len(scheduled))
 	}
-	if err := d.DeletePending(t.Context(), told); err != nil {
+	if err := d.DeletePending(t.Context(), onProgress); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(gone, doomed) || !slices.Contains(runs, run.ID) {
-		t.Errorf("%d nodes of %d were told, and the runs %v", len(gone), len(doomed), runs)
+	if !slices.Equal(deleted, scheduled) || !slices.Contains(runs, run.ID) {
+		t.Errorf("%d nodes of %d were reported, and the runs %v", len(deleted), len(scheduled), runs)
 	}
-	if all, err := d.SelectNodes(t.Context(), connexa.Selection{All: true}); err != nil || !slices.Equal(all, fleet[len(doomed):]) {
+	if all, err := d.SelectNodes(t.Context(), connexa.Selection{All: true}); err != nil || !slices.Equal(all, fleet[len(scheduled):]) {
 		t.Errorf("left: %v, %v", all, err)
 	}
 	if run := reloadNode(t, d, run); run.State != connexa.RunDone || run.Inconclusive != 5 {

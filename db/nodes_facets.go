@@ -72,10 +72,10 @@ func countProbes(ctx context.Context, q querier, f *connexa.Facets) error {
 		var (
 			status          connexa.Status
 			suspect, probed bool
-			height, n       int
+			reached, n      int
 			cause           string
 		)
-		if err := scan(&status, &suspect, &probed, &height, &cause, &n); err != nil {
+		if err := scan(&status, &suspect, &probed, &reached, &cause, &n); err != nil {
 			return err
 		}
 		f.Total += n
@@ -84,7 +84,7 @@ func countProbes(ctx context.Context, q querier, f *connexa.Facets) error {
 			f.Suspect += n
 		}
 		if probed {
-			f.Reached[connexa.StepAt(height)] += n
+			f.Reached[connexa.StepAt(reached)] += n
 		}
 		if cause != "" {
 			causes[cause] += n

@@ -25,12 +25,12 @@ func filterSQL(f connexa.Filter) (string, []any) {
 		c.addIn("basis_cause", jsonTexts(f.Causes))
 	}
 	if len(f.Reached) > 0 {
-		heights := make([]int, len(f.Reached))
+		positions := make([]int, len(f.Reached))
 		for i, s := range f.Reached {
-			heights[i] = s.Index()
+			positions[i] = s.Index()
 		}
 		// A node that was never probed has no last step.
-		c.add("checked_at IS NOT NULL AND basis_reached IN (SELECT value FROM json_each(?))", jsonIDs(heights))
+		c.add("checked_at IS NOT NULL AND basis_reached IN (SELECT value FROM json_each(?))", jsonIDs(positions))
 	}
 	if len(f.Tags) > 0 {
 		parts, args := make([]string, len(f.Tags)), make([]any, len(f.Tags))

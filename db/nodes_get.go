@@ -69,12 +69,12 @@ func (d *DB) NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
 // scanNode reads the columns of nodeRow, then those of more.
 func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
 	var (
-		n                                  connexa.Node
-		tags                               string
-		height, basis                      int
-		latency, control, down, up, looked sql.NullInt64
-		basisAt                            sql.NullInt64
-		created, changed                   int64
+		n                                     connexa.Node
+		tags                                  string
+		reached, basis                        int
+		latency, control, down, up, checkedAt sql.NullInt64
+		basisAt                               sql.NullInt64
+		created, changed                      int64
 	)
 	into := append(make([]any, 0, 64), &n.ID, &n.Address, &n.Port, &n.Login)
 	for _, c := range connexa.Columns() {
@@ -84,7 +84,7 @@ func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
 		&n.Encryption, &n.AllowPAP, &n.Revision,
 		&n.Status, &n.Failures.NoAnswer, &n.Failures.NoTunnel, &n.Failures.LoginRefused,
 		&n.Basis.Kind, &basis, &n.Basis.Cause, &basisAt,
-		&n.Last.Kind, &height, &n.Last.Cause, &latency, &control, &n.Last.Attempts, &n.Last.Lost, &down, &up, &looked,
+		&n.Last.Kind, &reached, &n.Last.Cause, &latency, &control, &n.Last.Attempts, &n.Last.Lost, &down, &up, &checkedAt,
 		&n.Peer.Vendor, &n.Peer.Host, &n.Peer.Firmware, &n.Plain, &created, &changed, &n.Flapping,
 	)
 	if err := scan(append(into, more...)...); err != nil {
@@ -92,10 +92,10 @@ func scanNode(scan func(...any) error, more ...any) (connexa.Node, error) {
 	}
 	n.Tags = splitTags(tags)
 	n.Basis.Reached, n.Basis.At = connexa.StepAt(basis), fromMillis(basisAt.Int64)
-	n.Last.Reached = connexa.StepAt(height)
+	n.Last.Reached = connexa.StepAt(reached)
 	n.Last.Latency, n.Last.Control = fromMicros(latency.Int64), fromMicros(control.Int64)
 	n.Last.DownBits, n.Last.UpBits = down.Int64, up.Int64
-	n.Last.At = fromMillis(looked.Int64)
+	n.Last.At = fromMillis(checkedAt.Int64)
 	n.CreatedAt, n.ChangedAt = fromMillis(created), fromMillis(changed)
 	return n, nil
 }

@@ -72,8 +72,8 @@ func (d *DB) indexFilter(ctx context.Context, f connexa.Filter) (func(*indexRow)
 		return all[0], nil
 	}
 	return func(r *indexRow) bool {
-		for _, holds := range all {
-			if !holds(r) {
+		for _, matches := range all {
+			if !matches(r) {
 				return false
 			}
 		}

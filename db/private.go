@@ -35,7 +35,7 @@ func CheckPrivate(paths ...string) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
-			return fmt.Errorf("look at who may read %s: %w", path, err)
+			return fmt.Errorf("read the permissions of %s: %w", path, err)
 		case info.Mode().IsRegular() && info.Mode().Perm()&forOthers != 0:
 			loose = append(loose, path)
 		}
@@ -89,7 +89,7 @@ func closeFolder(dir string, log *slog.Logger) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("look at who may enter %s: %w", dir, err)
+		return fmt.Errorf("read the permissions of %s: %w", dir, err)
 	}
 	mode := info.Mode().Perm()
 	if mode&forOthers == 0 {
@@ -106,7 +106,7 @@ func closeFolder(dir string, log *slog.Logger) error {
 	if mode&writeOthers != 0 {
 		return connexa.Errorf(connexa.Invalid, "start.loose.folder", dir, shellLine("chmod", "700", dir))
 	}
-	log.Warn("other users of this machine may look into the data folder", "path", dir, "mode", mode.String())
+	log.Warn("other users of this machine can read the data folder", "path", dir, "mode", mode.String())
 	return nil
 }
 
@@ -114,7 +114,7 @@ func closeFolder(dir string, log *slog.Logger) error {
 func holdsOurs(dir string) (bool, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return false, fmt.Errorf("look into %s: %w", dir, err)
+		return false, fmt.Errorf("list %s: %w", dir, err)
 	}
 	if name := filepath.Base(dir); name == SnapshotDir || name == acmeDir {
 		return true, nil

@@ -93,14 +93,14 @@ func BenchmarkPrune(b *testing.B) {
 		}
 		return took
 	}
-	span := 30 * time.Second
+	partTime := 30 * time.Second
 	if os.Getenv("LARGE") == "" {
-		span = 3 * time.Second
+		partTime = 3 * time.Second
 	}
 	for b.Loop() {
 		late := labtest.WatchDelay()
 		alone := make(chan struct{})
-		time.AfterFunc(span, func() { close(alone) })
+		time.AfterFunc(partTime, func() { close(alone) })
 		before := write(alone)
 		b.ReportMetric(float64(late().Microseconds())/1000, "alone-machine-late-ms")
 		late = labtest.WatchDelay()
@@ -112,7 +112,7 @@ func BenchmarkPrune(b *testing.B) {
 			{"rolled/s", d.RollUp},
 			{"deleted/s", func(ctx context.Context) (int64, error) { return d.pruneProbes(ctx, time.Now().UnixMilli()) }},
 		} {
-			round, end := context.WithTimeout(ctx, span)
+			round, end := context.WithTimeout(ctx, partTime)
 			var rows atomic.Int64
 			var work sync.WaitGroup
 			work.Go(func() {
@@ -127,7 +127,7 @@ func BenchmarkPrune(b *testing.B) {
 			during = append(during, write(round.Done())...)
 			work.Wait()
 			end()
-			b.ReportMetric(float64(rows.Load())/span.Seconds(), part.name)
+			b.ReportMetric(float64(rows.Load())/partTime.Seconds(), part.name)
 		}
 		b.ReportMetric(float64(late().Microseconds())/1000, "machine-late-ms")
 		for name, list := range map[string][]time.Duration{"alone-": before, "": during} {

@@ -222,7 +222,7 @@ func (d *DB) Runs(ctx context.Context, monitor bool, before int64, n int) ([]con
 func (d *DB) AnyGoodRun(ctx context.Context) (found bool, err error) {
 	err = d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'done' AND good > 0)`).Scan(&found)
 	if err != nil {
-		return false, fmt.Errorf("look for a good run: %w", err)
+		return false, fmt.Errorf("find a good run: %w", err)
 	}
 	return found, nil
 }

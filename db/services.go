@@ -106,12 +106,12 @@ func (d *DB) setWanted(ctx context.Context, tx *sql.Tx, which string, args []any
 // recordService adds a row about a service to the history of its node. Its before and
 // after are empty, because a service never changes a status.
 func (d *DB) recordService(ctx context.Context, tx *sql.Tx, node int64, by string, cause connexa.Cause, what connexa.Text) error {
-	story, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what}})
+	detail, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what}})
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, by, cause, detail) VALUES (?,?,?,?,?,?)`,
-		node, toMillis(d.now()), connexa.EntryService, by, cause, string(story))
+		node, toMillis(d.now()), connexa.EntryService, by, cause, string(detail))
 	if err != nil {
 		return fmt.Errorf("write the history: %w", err)
 	}

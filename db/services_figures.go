@@ -40,7 +40,7 @@ func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.Ser
 		SELECT count(*), ifnull(sum(g.wanted), 0), ifnull(sum(NOT ifnull(g.wanted, 0) AND status NOT IN (SELECT value FROM json_each(?))), 0)
 		FROM chosen LEFT JOIN services g ON g.node_id = chosen.id`, append(args, jsonIDs(proven))...).Scan(&p.Nodes, &p.On, &p.Unproven)
 	if err != nil {
-		return p, fmt.Errorf("look at the services that were chosen: %w", err)
+		return p, fmt.Errorf("count the selected services: %w", err)
 	}
 	return p, nil
 }

@@ -67,7 +67,7 @@ func (d *DB) SessionAlive(ctx context.Context, token connexa.Secret) (bool, erro
 	err := d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sessions WHERE token_hash = ? AND `+aliveSession+`)`,
 		tokenHash(token), now, idle).Scan(&alive)
 	if err != nil {
-		return false, fmt.Errorf("look for a session: %w", err)
+		return false, fmt.Errorf("find a session: %w", err)
 	}
 	return alive, nil
 }

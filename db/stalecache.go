@@ -76,7 +76,7 @@ func (b *staleCache[T]) recompute(ctx context.Context, d *DB, r *refresh, every 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.err = err; err != nil {
-		d.log.Warn("look at the fleet", "err", err)
+		d.log.Warn("refresh a stale value", "err", err)
 	} else {
 		b.value, b.writes, b.known = value, writes, true
 	}

@@ -16,8 +16,8 @@ import (
 func TestALaggingValueCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const (
-			slow = 1500 * time.Millisecond
-			look = 500 * time.Millisecond // how often an open page asks while its value is old
+			slow         = 1500 * time.Millisecond
+			pollInterval = 500 * time.Millisecond // how often an open page asks while its value is old
 		)
 		d := &DB{log: slog.New(slog.DiscardHandler)}
 		var truth atomic.Int64
@@ -61,9 +61,9 @@ func TestALaggingValueCatchesUp(t *testing.T) {
 				}
 				break
 			}
-			time.Sleep(look)
+			time.Sleep(pollInterval)
 		}
-		if took := time.Since(last); took > slow/2+staleRestMax+look {
+		if took := time.Since(last); took > slow/2+staleRestMax+pollInterval {
 			t.Errorf("it caught up after %v", took)
 		}
 	})

@@ -185,13 +185,13 @@ func (d *DB) ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProto
 // RecordServiceEvent adds an event of a service to the history of its node, with lines of
 // evidence.
 func (d *DB) RecordServiceEvent(ctx context.Context, node int64, what connexa.Text, lines []string) error {
-	story, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what, Transcript: lines}})
+	detail, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what, Transcript: lines}})
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)
 	}
 	return d.inTx(ctx, func(tx *sql.Tx) error {
 		err := oneRow(tx.ExecContext(ctx, `INSERT INTO history (node_id, at, what, detail) SELECT id, ?, ?, ? FROM nodes WHERE id = ?`,
-			toMillis(d.now()), connexa.EntryService, string(story), node))
+			toMillis(d.now()), connexa.EntryService, string(detail), node))
 		if err != nil { // sql.ErrNoRows: the node was deleted
 			return fmt.Errorf("write the history: %w", err)
 		}

@@ -164,7 +164,7 @@ func TestAuditPages(t *testing.T) {
 	}
 	older := regexp.MustCompile(`href="(/audit\?before=\d+)"`).FindStringSubmatch(first.body)
 	if older == nil {
-		t.Fatal("no way to older rows")
+		t.Fatal("no link to older rows")
 	}
 	last := b.get(older[1]).hasStatus(t, http.StatusOK).contains(t, "logged in").contains(t, "file .")
 	if n := strings.Count(last.body, "<tr>"); n != 11+1 {

@@ -20,7 +20,7 @@ func (h *Handlers) showClient(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	pg := h.layoutData(w, r, connexa.T("clients.one", a.Name), views.NavClients)
-	pg.Stream = fmt.Sprintf("/events?page=person&id=%d", id)
+	pg.Stream = fmt.Sprintf("/events?page=client&id=%d", id)
 	return h.renderPage(w, r, views.ClientPage(pg, a))
 }
 

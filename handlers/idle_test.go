@@ -31,7 +31,7 @@ var idlePages = map[string]string{
 	"node":      "page=node&id=1",
 	"services":  "page=services&rows=AQ",
 	"clients":   "page=clients&rows=AQ",
-	"person":    "page=person&id=1",
+	"client":    "page=client&id=1",
 	"runs":      "page=runs",
 	"run":       "page=run&id=1",
 	"import":    "page=import&id=1",
@@ -78,19 +78,19 @@ func (quietly) Wake()                                       {}
 // how often a stream reads the clock, which it does once per wake-up; above a maximum
 // it calls spins.
 type idlePanel struct {
-	db    *db.DB
-	h     *Handlers
-	mu    sync.Mutex
-	looks int
-	spins func()
+	db         *db.DB
+	h          *Handlers
+	mu         sync.Mutex
+	clockReads int
+	spins      func()
 }
 
-const mostLooks = 10_000
+const maxClockReads = 10_000
 
 func (p *idlePanel) virtualNow() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.looks++; p.looks > mostLooks && p.spins != nil {
+	if p.clockReads++; p.clockReads > maxClockReads && p.spins != nil {
 		p.spins()
 	}
 	return time.Now()
@@ -99,7 +99,7 @@ func (p *idlePanel) virtualNow() time.Time {
 func (p *idlePanel) countQueries() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.looks
+	return p.clockReads
 }
 
 func startIdlePanel(t *testing.T) *idlePanel {
@@ -262,7 +262,7 @@ func TestAStreamOfWhatIsNotThereIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := startIdlePanel(t)
 		session := p.logIn(t)
-		for _, query := range []string{"page=run&id=1", "page=import&id=1", "page=node&id=x", "page=person&id=x", "page=nodes&rows=%25", "page=xyz"} {
+		for _, query := range []string{"page=run&id=1", "page=import&id=1", "page=node&id=x", "page=client&id=x", "page=nodes&rows=%25", "page=xyz"} {
 			w, ended := p.openStream(t.Context(), query, "192.0.2.50:1000", session)
 			<-ended
 			if w.status != http.StatusNotFound && w.status != http.StatusUnprocessableEntity {
@@ -306,7 +306,7 @@ func TestStreamsOfOneSessionAreLookedAtTogether(t *testing.T) {
 		time.Sleep(time.Minute)
 		p.h.sessions.mu.Lock()
 		if n := len(p.h.sessions.list); n != 2 {
-			t.Errorf("%d sessions are looked at, want 2", n)
+			t.Errorf("%d sessions are checked, want 2", n)
 		}
 		p.h.sessions.mu.Unlock()
 		p.askPage(t, http.MethodPost, "/logout", "", session)
@@ -325,7 +325,7 @@ func TestStreamsOfOneSessionAreLookedAtTogether(t *testing.T) {
 		p.h.sessions.mu.Lock()
 		defer p.h.sessions.mu.Unlock()
 		if n := len(p.h.sessions.list); n != 0 || p.h.Readers() != 0 {
-			t.Errorf("%d sessions are looked at and %d streams counted; want none", n, p.h.Readers())
+			t.Errorf("%d sessions are checked and %d streams counted; want none", n, p.h.Readers())
 		}
 	})
 }

@@ -196,7 +196,7 @@ func TestCSV_ComesBackUnchanged(t *testing.T) {
 		t.Errorf("into an empty panel: %+v", i)
 	}
 	if after := other.addFleet(); after != before {
-		t.Errorf("the fleet changed on its way:\n%s\n%s", before, after)
+		t.Errorf("the export and import changed the fleet:\n%s\n%s", before, after)
 	}
 }
 

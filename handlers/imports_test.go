@@ -218,7 +218,7 @@ func TestExportComesBack(t *testing.T) {
 		t.Errorf("with passwords: %+v", i)
 	}
 	if after := other.addFleet(); after != before {
-		t.Errorf("the fleet changed on its way:\n%s\n%s", before, after)
+		t.Errorf("the export and import changed the fleet:\n%s\n%s", before, after)
 	}
 }
 

@@ -64,7 +64,7 @@ func TestLogin(t *testing.T) {
 	b.post("/logout").leadsTo(t, "/login")
 	b.get("/audit").leadsTo(t, "/login?next=%2Faudit")
 	if log := p.log.String(); strings.Contains(log, adminPassword) || strings.Contains(log, "before=9") {
-		t.Error("the log holds a password or a query")
+		t.Error("the log has a password or a query, want neither")
 	}
 }
 

@@ -31,13 +31,13 @@ func (h *Handlers) exportHistory(w http.ResponseWriter, r *http.Request) error {
 	tier := connexa.Tier(r.URL.Query().Get("tier"))
 	switch tier {
 	case connexa.EveryHour, connexa.EveryDay:
-		n, spans, err := h.history.NodeSums(r.Context(), id, tier)
+		n, buckets, err := h.history.NodeSums(r.Context(), id, tier)
 		if err != nil {
 			return err
 		}
 		h.writeCSV(w, historyName(&n, tier), sumsHeader, func(yield func([]string, error) bool) {
-			for i := range spans {
-				if !yield(sumsRow(&spans[i]), nil) {
+			for i := range buckets {
+				if !yield(sumsRow(&buckets[i]), nil) {
 					return
 				}
 			}

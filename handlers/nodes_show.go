@@ -100,11 +100,11 @@ func (h *Handlers) nodeView(ctx context.Context, id int64, at historyQuery) (vie
 		Stream:  nodeStreamURL(id, at),
 	}
 	v.Live = h.speed.SpeedLive(id)
-	watch, schedule, err := h.monitor.NodeWatch(ctx, id)
+	monitored, schedule, err := h.monitor.MonitoredNode(ctx, id)
 	if err != nil {
 		return views.Node{}, err
 	}
-	v.NextProbe = views.NextProbeOf(watch, schedule, h.now())
+	v.NextProbe = views.NextProbeOf(monitored, schedule, h.now())
 	if err := h.addService(ctx, &v); err != nil {
 		return views.Node{}, err
 	}

@@ -24,7 +24,7 @@ var pageStreams = map[string]func(h *Handlers, ctx context.Context, query url.Va
 		return h.servicesPageStream(v)
 	},
 	"clients": func(h *Handlers, _ context.Context, v url.Values) (*pageStream, error) { return h.clientsPageStream(v) },
-	"person":  func(h *Handlers, _ context.Context, v url.Values) (*pageStream, error) { return h.clientPageStream(v) },
+	"client":  func(h *Handlers, _ context.Context, v url.Values) (*pageStream, error) { return h.clientPageStream(v) },
 	"runs": func(h *Handlers, _ context.Context, _ url.Values) (*pageStream, error) {
 		return h.runsPageStream(), nil
 	},

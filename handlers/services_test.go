@@ -149,7 +149,7 @@ func TestServicesPage(t *testing.T) {
 	b.post("/services/retry").hasStatus(t, http.StatusUnprocessableEntity)
 	b.get("/services?state=failed").hasStatus(t, http.StatusOK).contains(t, `hx-post="/services/retry"`).contains(t, `/nodes/2/service/retry`)
 	if whole := b.get("/services").hasStatus(t, http.StatusOK); strings.Contains(whole.body, "/nodes/1/service/retry") {
-		t.Error("a service that is online can be told to try again")
+		t.Error("a service that is online can be retried")
 	}
 	b.post("/nodes/2/service/reach", "private", "1").leadsTo(t, "/nodes/2")
 	if rows, err := p.db.ServiceRows(t.Context(), []int64{2}); err != nil || !rows[2].Private || rows[2].Mail {
@@ -355,7 +355,7 @@ func TestServicesPageStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	if draw(true); !f.needsRefresh() {
-		t.Error("a rate is not looked at again")
+		t.Error("the page stream does not refresh a rate")
 	}
 	p.clock.passTime(time.Minute)
 	if got := draw(true); !strings.Contains(got, `hx-target="#node-1"`) || f.needsRefresh() {

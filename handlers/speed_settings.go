@@ -104,24 +104,24 @@ func (h *Handlers) testEndpoint(w http.ResponseWriter, r *http.Request) error {
 			return &connexa.Error{Code: connexa.Invalid, Text: text}
 		}
 	}
-	said := views.Toast{Tone: views.ToneGood, Text: connexa.T("speed.test.good", m.Endpoint, m.Latency)}
-	var told interface {
+	toast := views.Toast{Tone: views.ToneGood, Text: connexa.T("speed.test.good", m.Endpoint, m.Latency)}
+	var probeErr interface {
 		error
 		Cause() connexa.Cause
 	}
 	switch {
-	case errors.As(err, &told):
-		said = views.Toast{Tone: views.ToneBad, Text: connexa.T("speed.test.bad", e.Name(), connexa.T("cause."+string(told.Cause())), told.Error())}
+	case errors.As(err, &probeErr):
+		toast = views.Toast{Tone: views.ToneBad, Text: connexa.T("speed.test.bad", e.Name(), connexa.T("cause."+string(probeErr.Cause())), probeErr.Error())}
 	case err != nil && connexa.CodeOf(err) != connexa.Internal:
 		return err
 	case err != nil:
 		h.log.Warn("try a speed endpoint", "endpoint", e.Name(), "err", err)
-		said = views.Toast{Tone: views.ToneBad, Text: connexa.T("speed.test.bad", e.Name(), connexa.T("cause.internet.failed"), err.Error())}
+		toast = views.Toast{Tone: views.ToneBad, Text: connexa.T("speed.test.bad", e.Name(), connexa.T("cause.internet.failed"), err.Error())}
 	}
 	if isHTMX(r) {
-		return h.renderFragment(w, r, views.ToastPartial(said))
+		return h.renderFragment(w, r, views.ToastPartial(toast))
 	}
-	h.flashTone(w, r, said.Tone, said.Text)
+	h.flashTone(w, r, toast.Tone, toast.Text)
 	return h.redirectTo(w, r, "/settings#endpoints")
 }
 

@@ -40,8 +40,8 @@ func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
 
 	// A browser gets a page, htmx a dialog, both with the run.
 	asked := b.post("/runs", "kind", "speed", "all", "1", "q", "192.0.2").hasStatus(t, http.StatusOK).contains(t, "<html").contains(t, "Choose a speed endpoint")
-	for _, told := range []string{"It uses that machine’s traffic", "Cloudflare sees the addresses of your nodes", "The owner sees the addresses", "pays for the traffic"} {
-		asked.contains(t, told)
+	for _, text := range []string{"It uses that machine’s traffic", "Cloudflare sees the addresses of your nodes", "The owner sees the addresses", "pays for the traffic"} {
+		asked.contains(t, text)
 	}
 	b.asHTMX("button").post("/runs", "kind", "speed", "id", "1").hasStatus(t, http.StatusOK).lacks(t, "<html").contains(t, "<dialog").contains(t, "#dialog")
 
@@ -200,8 +200,8 @@ func TestARowShowsTheFigureOfItsRunningTest(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := b.get("/nodes/1").lacks(t, "↓ 99.0")
-	for _, told := range []string{"43.1", "12.0", "203.0.113.7", "speed.example.net · Quick", "grade B", "medium", "Probably limited by this machine", "jitter 2", "25 MB down, 8 MB up"} {
-		page.contains(t, told)
+	for _, text := range []string{"43.1", "12.0", "203.0.113.7", "speed.example.net · Quick", "grade B", "medium", "Probably limited by this machine", "jitter 2", "25 MB down, 8 MB up"} {
+		page.contains(t, text)
 	}
 	b.get("/nodes").contains(t, "43.1")
 }

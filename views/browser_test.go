@@ -154,9 +154,9 @@ func waitSettled(t *testing.T, ctx context.Context) {
 // waitUntil waits until an expression is true in the page, across navigations.
 func waitUntil(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
-	look := `(() => { try { return !!(` + expression + `) } catch { return false } })()`
+	condition := `(() => { try { return !!(` + expression + `) } catch { return false } })()`
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
-		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](look)); err == nil && ok {
+		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](condition)); err == nil && ok {
 			return
 		}
 		select {
@@ -307,7 +307,7 @@ func TestDialogs(t *testing.T) {
 		t.Errorf("the dialog asks %v", got)
 	}
 	if got := fetchPage(t, ctx, `document.activeElement.textContent`); got != "Cancel" {
-		t.Errorf("the focus is on %v, not on the way back", got)
+		t.Errorf("the focus is on %v, want the link back", got)
 	}
 	clickOn(t, ctx, "#confirm [data-close]")
 	waitUntil(t, ctx, `!document.querySelector("#dialog dialog")`)

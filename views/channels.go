@@ -128,7 +128,7 @@ func langName(code string) string {
 // channelEvents lists the events that a channel receives.
 func channelEvents(p *i18n.Printer, c connexa.Channel) string {
 	if len(c.Kinds) == len(connexa.NoticeSwitches()) {
-		return p.T("channels.told.all")
+		return p.T("channels.events.all")
 	}
 	var list []string
 	for _, k := range c.Kinds {

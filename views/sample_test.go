@@ -220,9 +220,9 @@ func sampleRungs() []connexa.StepResult {
 }
 
 func sampleNode() Node {
-	entry := func(ago time.Duration, before, after connexa.Status, doubt bool, cause connexa.Cause, reached connexa.Step, result connexa.Result) connexa.Entry {
+	entry := func(ago time.Duration, before, after connexa.Status, suspect bool, cause connexa.Cause, reached connexa.Step, result connexa.Result) connexa.Entry {
 		return connexa.Entry{
-			What: connexa.EntryProbe, At: now.Add(-ago), Before: before, After: after, Suspect: doubt, Result: result, By: "admin",
+			What: connexa.EntryProbe, At: now.Add(-ago), Before: before, After: after, Suspect: suspect, Result: result, By: "admin",
 			Outcome: connexa.Outcome{Kind: connexa.Login, At: now.Add(-ago), Reached: reached, Cause: cause, Latency: 97 * time.Millisecond, Attempts: 1},
 		}
 	}

@@ -68,7 +68,7 @@ func Past(ctx context.Context, pool *sql.DB, from, until time.Time, every time.D
 		}
 	}
 	if _, err := pool.ExecContext(ctx, present); err != nil {
-		return fmt.Errorf("let the nodes tell of it: %w", err)
+		return fmt.Errorf("copy the last probe to the nodes: %w", err)
 	}
 	return nil
 }

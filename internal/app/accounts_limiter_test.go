@@ -168,7 +168,7 @@ func TestLimiterTellsTheFirstRefusal(t *testing.T) {
 			}
 			for range 5 {
 				if wait, first := l.beginTry("a", "c"); wait != want || first {
-					t.Errorf("wait %s, first %t; want %s that was told", wait, first, want)
+					t.Errorf("wait %s, first %t; want the announced %s", wait, first, want)
 				}
 			}
 			time.Sleep(want)

@@ -80,7 +80,7 @@ func (a *Imports) RunImports(ctx context.Context) error {
 	for {
 		waiting, err := a.store.WaitingImports(ctx)
 		if err != nil && ctx.Err() == nil {
-			a.env.Log.Error("look for imports", "err", err)
+			a.env.Log.Error("list the live imports", "err", err)
 		}
 		for _, i := range waiting {
 			if claim(i.ID) {

@@ -25,9 +25,9 @@ func NewMonitor(env Env, store monitorStore, settings *Settings, tryTargets func
 	return &Monitor{env: env, store: store, settings: settings, tryTargets: tryTargets}
 }
 
-// NodeWatch returns the schedule of a node, or nil if the node was not validated since
+// MonitoredNode returns the schedule of a node, or nil if the node was not validated since
 // its last edit.
-func (a *Monitor) NodeWatch(ctx context.Context, node int64) (*connexa.Monitored, connexa.MonitorSettings, error) {
+func (a *Monitor) MonitoredNode(ctx context.Context, node int64) (*connexa.Monitored, connexa.MonitorSettings, error) {
 	s, err := a.settings.CurrentSettings(ctx)
 	if err != nil {
 		return nil, s.Monitor, err

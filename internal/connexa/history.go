@@ -219,14 +219,14 @@ func (p Period) Tier(k Retention) Tier {
 
 // Thin merges neighbours until there are at most that many buckets, all of one length
 // between since and until. It does not change a list that is short enough.
-func Thin(spans []Bucket, since, until time.Time, most int) []Bucket {
-	if len(spans) <= most {
-		return spans
+func Thin(buckets []Bucket, since, until time.Time, most int) []Bucket {
+	if len(buckets) <= most {
+		return buckets
 	}
 	width := until.Sub(since)/time.Duration(most) + 1
 	var thin []Bucket
 	last := -1
-	for _, s := range spans {
+	for _, s := range buckets {
 		i := int(s.At.Sub(since) / width)
 		if i != last || len(thin) == 0 {
 			last = i

@@ -281,7 +281,7 @@ func (s *loginServer) tryLogins(revision int64, nodes ...int64) (tried []int64) 
 
 func TestRefusalsHoldAnAddress(t *testing.T) {
 	first := []int64{1, 2, 3, 4, 5, 6, 7}
-	hold := func(t *testing.T) *loginServer {
+	heldServer := func(t *testing.T) *loginServer {
 		s := &loginServer{Triage: new(fakeHost).newTriage(), revisions: map[int64]int64{}, passwords: map[int64]int64{8: 2}}
 		for id := range int64(20) {
 			s.revisions[id] = 1
@@ -289,19 +289,19 @@ func TestRefusalsHoldAnAddress(t *testing.T) {
 		wantTried(t, s.tryLogins(1, first...), 1, 2, 3, 4, 5)
 		return s
 	}
-	t.Run("nodes that were not edited stay held", func(t *testing.T) { wantTried(t, hold(t).tryLogins(1, 1, 6, 9)) })
-	t.Run("a new node is tried", func(t *testing.T) { wantTried(t, hold(t).tryLogins(1, 30), 30) })
+	t.Run("nodes that were not edited stay held", func(t *testing.T) { wantTried(t, heldServer(t).tryLogins(1, 1, 6, 9)) })
+	t.Run("a new node is tried", func(t *testing.T) { wantTried(t, heldServer(t).tryLogins(1, 30), 30) })
 	t.Run("edited nodes are tried and counted from zero", func(t *testing.T) {
-		s := hold(t)
+		s := heldServer(t)
 		for _, id := range first {
 			s.revisions[id] = 2
 		}
 		wantTried(t, s.tryLogins(2, 1, 6, 2, 3, 4, 5, 7), 1, 6, 2, 3, 4)
 		wantTried(t, s.tryLogins(1, 9, 10))
 	})
-	t.Run("a success ends the hold", func(t *testing.T) { wantTried(t, hold(t).tryLogins(2, 8, 5, 7), 8, 5, 7) })
+	t.Run("a success ends the hold", func(t *testing.T) { wantTried(t, heldServer(t).tryLogins(2, 8, 5, 7), 8, 5, 7) })
 	t.Run("the admin lifts it", func(t *testing.T) {
-		s := hold(t)
+		s := heldServer(t)
 		s.LiftHolds()
 		wantTried(t, s.tryLogins(1, 6), 6)
 	})
@@ -311,7 +311,7 @@ func TestRefusalsHoldAnAddress(t *testing.T) {
 		wantTried(t, s.tryLogins(2, 6, 30))
 	})
 	t.Run("a ping is not held", func(t *testing.T) {
-		if hold(t).Holds(connexa.Job{NodeID: 1, Kind: connexa.Ping, Address: "127.0.0.9", Revision: 1}) {
+		if heldServer(t).Holds(connexa.Job{NodeID: 1, Kind: connexa.Ping, Address: "127.0.0.9", Revision: 1}) {
 			t.Error("Holds = true for a ping")
 		}
 	})
