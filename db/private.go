@@ -43,7 +43,7 @@ func CheckPrivate(paths ...string) error {
 	if len(loose) == 0 {
 		return nil
 	}
-	return connexa.Errorf(connexa.Invalid, "start.loose", strings.Join(loose, ", "), shellLine("chmod", "600", loose...))
+	return connexa.Errorf(connexa.Invalid, "start.loose", strings.Join(loose, ", "), chmodLine("600", loose...))
 }
 
 // CheckTLSKey refuses the private key of a certificate that every user of this machine may
@@ -53,7 +53,7 @@ func CheckTLSKey(path string) error {
 	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o007 == 0 {
 		return nil // the next reader of the file reports it
 	}
-	return connexa.Errorf(connexa.Invalid, "start.loose.tls", path, shellLine("chmod", "o-rwx", path))
+	return connexa.Errorf(connexa.Invalid, "start.loose.tls", path, chmodLine("o-rwx", path))
 }
 
 // checkFolder refuses a data folder with files that others may read. It closes the folder
@@ -104,7 +104,7 @@ func closeFolder(dir string, log *slog.Logger) error {
 		return nil
 	}
 	if mode&writeOthers != 0 {
-		return connexa.Errorf(connexa.Invalid, "start.loose.folder", dir, shellLine("chmod", "700", dir))
+		return connexa.Errorf(connexa.Invalid, "start.loose.folder", dir, chmodLine("700", dir))
 	}
 	log.Warn("other users of this machine can read the data folder", "path", dir, "mode", mode.String())
 	return nil
@@ -134,9 +134,9 @@ func globQuote(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// shellLine returns a command to copy.
-func shellLine(command, mode string, paths ...string) string {
-	words := []string{command, mode}
+// chmodLine returns a chmod command to copy.
+func chmodLine(mode string, paths ...string) string {
+	words := []string{"chmod", mode}
 	for _, p := range paths {
 		if strings.ContainsFunc(p, func(r rune) bool {
 			return !strings.ContainsRune("/._-+,:@", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
