@@ -232,7 +232,7 @@ func ClientFormPart(f ClientForm) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if f.ID == 0 {
-			templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("name", p.T("clients.name"), p.T("clients.name.help"), "half"), Value: f.Input.Name, Attrs: monoField("off", "text")}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("name", p.T("clients.name"), p.T("clients.name.help"), "half"), Value: f.Input.Name, Attrs: monoField("text")}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -12,7 +12,7 @@ import (
 // inline style of its indicators, and leaves navigating back to the browser.
 const htmxConfig = `{"includeIndicatorCSS":false,"history":"reload","extensions":"sse"}`
 
-func pageTitle(p *i18n.Printer, page string) string {
+func pageTitle(page string) string {
 	if page == "" {
 		return "Connexa"
 	}

@@ -30,7 +30,7 @@ func (f NodeForm) fieldArgs(name, label, class string) FieldArgs {
 	return FieldArgs{Name: name, Label: label, Error: f.Errors[name], Class: class}
 }
 
-func (f NodeForm) optionalField(name, label, class string, p *i18n.Printer) FieldArgs {
+func (f NodeForm) optionalField(name, label, class string) FieldArgs {
 	a := f.fieldArgs(name, label, class)
 	a.Optional = true
 	return a
@@ -45,7 +45,7 @@ func (f NodeForm) columnArgs(c *connexa.Column, p *i18n.Printer) FieldArgs {
 	case c.Name == "city" || c.Name == "zip":
 		class = "half keep"
 	}
-	return f.optionalField(c.Name, p.T("node."+c.Name), class, p)
+	return f.optionalField(c.Name, p.T("node."+c.Name), class)
 }
 
 // suggested returns the text fields that suggest values in use.
@@ -72,13 +72,13 @@ func (f NodeForm) passwordField(p *i18n.Printer) FieldArgs {
 }
 
 func (f NodeForm) tagsText(p *i18n.Printer) FieldArgs {
-	a := f.optionalField("tags", p.T("node.tags"), "", p)
+	a := f.optionalField("tags", p.T("node.tags"), "")
 	a.Help = p.T("node.tags.help")
 	return a
 }
 
-func monoField(complete, mode string) templ.Attributes {
-	return templ.Attributes{"class": "mono", "autocomplete": complete, "inputmode": mode, "autocapitalize": "none", "spellcheck": "false"}
+func monoField(mode string) templ.Attributes {
+	return templ.Attributes{"class": "mono", "autocomplete": "off", "inputmode": mode, "autocapitalize": "none", "spellcheck": "false"}
 }
 
 // countryOptions returns all countries by name, sorted in the reader's language.

@@ -280,7 +280,7 @@ func NodeFormPart(f NodeForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("address", p.T("node.address"), "two-thirds keep"), Value: f.Input.Address, Attrs: monoField("off", "url")}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("address", p.T("node.address"), "two-thirds keep"), Value: f.Input.Address, Attrs: monoField("url")}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -288,7 +288,7 @@ func NodeFormPart(f NodeForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("login", p.T("node.login"), "half"), Value: f.Input.Login, Attrs: monoField("off", "text")}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Input(InputArgs{FieldArgs: f.fieldArgs("login", p.T("node.login"), "half"), Value: f.Input.Login, Attrs: monoField("text")}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
