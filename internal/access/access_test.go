@@ -210,7 +210,7 @@ func TestQuotaIsJudgedLive(t *testing.T) {
 	one.Meter().Add(10, 20)
 	other.Meter().Add(0, 29)
 	if one.Revalidate() != nil {
-		t.Fatal("cut with a byte to spare")
+		t.Fatal("cut before the last byte of the quota")
 	}
 	if err := d.Flush(t.Context()); err != nil { // counts nothing twice
 		t.Fatal(err)

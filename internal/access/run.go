@@ -148,7 +148,7 @@ func (d *Directory) flushLocked(ctx context.Context) error {
 	type done struct {
 		account *usage
 		written socks5.Counts
-		told    visit
+		visit   visit
 	}
 	var (
 		counts []connexa.ClientCount
@@ -187,7 +187,7 @@ func (d *Directory) flushLocked(ctx context.Context) error {
 		return err // the counts are kept for the next attempt
 	}
 	for _, f := range after {
-		f.account.saved, f.account.savedVisit = f.written, f.told
+		f.account.saved, f.account.savedVisit = f.written, f.visit
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func BenchmarkIdleTabs(b *testing.B) {
 	p.postForm("/runs", url.Values{"kind": {"ping"}, "id": {"1"}})
 	kinds := []string{
 		"", "page=dashboard", "page=nodes&rows=" + rowsFrom(1, 100), "page=first", "page=node&id=7", "page=services&rows=" + rowsFrom(1, 50),
-		"page=clients&rows=" + rowsFrom(1, 1), "page=person&id=1", "page=runs", "page=run&id=1", "page=import&id=1",
+		"page=clients&rows=" + rowsFrom(1, 1), "page=client&id=1", "page=runs", "page=run&id=1", "page=import&id=1",
 	}
 	b.ResetTimer()
 	for range b.N {

@@ -42,7 +42,7 @@ type memory struct {
 	mu      sync.Mutex
 	wanted  []connexa.Service
 	seen    map[int64]connexa.ServiceReport
-	told    map[int64][]connexa.Text
+	history map[int64][]connexa.Text
 	changed chan struct{} // closed at the next change
 }
 
@@ -71,10 +71,10 @@ func (m *memory) SampleServices(context.Context, time.Time, []connexa.Traffic) e
 func (m *memory) RecordServiceEvent(_ context.Context, node int64, what connexa.Text, _ []string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.told == nil {
-		m.told = map[int64][]connexa.Text{}
+	if m.history == nil {
+		m.history = map[int64][]connexa.Text{}
 	}
-	m.told[node] = append(m.told[node], what)
+	m.history[node] = append(m.history[node], what)
 	return nil
 }
 

@@ -656,16 +656,16 @@ func TestRulesOfAService(t *testing.T) {
 func TestNotices(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		var mu sync.Mutex
-		var told []connexa.Notice
+		var notices []connexa.Notice
 		b.Notify = func(n connexa.Notice) {
 			mu.Lock()
 			defer mu.Unlock()
-			told = append(told, n)
+			notices = append(notices, n)
 		}
 		kinds := func() (list []connexa.NoticeKind) {
 			mu.Lock()
 			defer mu.Unlock()
-			for _, n := range told {
+			for _, n := range notices {
 				list = append(list, n.Kind)
 			}
 			return list
@@ -674,7 +674,7 @@ func TestNotices(t *testing.T) {
 		b.enableService(1)
 		b.upTunnel(1)
 		if got := kinds(); got != nil {
-			t.Errorf("told %v of a start", got)
+			t.Errorf("a start sent the notices %v, want none", got)
 		}
 		b.disableService(1)
 		b.failDials(refusedBy(pptp.StepTCP, "refused"))
@@ -683,16 +683,16 @@ func TestNotices(t *testing.T) {
 		synctest.Wait()
 		b.wantState(2, connexa.ServiceFailed, "service.reason.tired")
 		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeServiceFailed}) {
-			t.Fatalf("told %v", got)
+			t.Fatalf("got the notices %v, want one of a failed service", got)
 		}
-		if n := told[0]; n.NodeID != 2 || n.Text.Key != "notice.service.failed" || n.At.IsZero() {
+		if n := notices[0]; n.NodeID != 2 || n.Text.Key != "notice.service.failed" || n.At.IsZero() {
 			t.Errorf("%+v", n)
 		}
 		b.passDials()
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeServiceFailed, connexa.NoticeServiceRecovered}) {
-			t.Errorf("told %v", got)
+			t.Errorf("got the notices %v, want a recovered service last", got)
 		}
 
 		// A recovery is also reported for a failure in an earlier process.
@@ -704,7 +704,7 @@ func TestNotices(t *testing.T) {
 		b.Wake()
 		b.upTunnel(3)
 		if got := kinds(); len(got) != 3 || got[2] != connexa.NoticeServiceRecovered {
-			t.Errorf("told %v", got)
+			t.Errorf("got the notices %v, want a recovered service last", got)
 		}
 	})
 }

@@ -49,7 +49,7 @@ func (g *runner) stateStarting(ctx context.Context) state {
 // that is shown meanwhile.
 func (g *runner) tryDial(during connexa.ServiceState) state {
 	return func(ctx context.Context) state {
-		hold, err := g.manager.Locks.acquire(ctx, g.key, g.conflict, g.node, func() {
+		release, err := g.manager.Locks.acquire(ctx, g.key, g.conflict, g.node, func() {
 			g.setState(ctx, during, connexa.T("service.reason.test"), clearRetry)
 		})
 		var used *InUseError
@@ -59,7 +59,7 @@ func (g *runner) tryDial(during connexa.ServiceState) state {
 		case err != nil:
 			return g.stateOff
 		}
-		g.releaseSession, g.conflict = hold, sessionKey{}
+		g.releaseSession, g.conflict = release, sessionKey{}
 		if !g.manager.acquireDialSlot(ctx) {
 			g.closeTunnel()
 			return g.stateOff
@@ -111,17 +111,17 @@ func (g *runner) stateOnline(ctx context.Context) state {
 		s.UpAt, s.LocalIP = time.Now(), t.Info().LocalIP.String()
 	})
 	g.waiter.setTunnel(t, false)
-	watch, stop := context.WithCancel(ctx)
-	noInternet, watched := make(chan struct{}), make(chan struct{})
+	checkCtx, stop := context.WithCancel(ctx)
+	noInternet, checked := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(watched)
-		if g.watchInternet(watch, t) {
+		defer close(checked)
+		if g.watchInternet(checkCtx, t) {
 			close(noInternet)
 		}
 	}()
 	next := g.serveSession(ctx, t, noInternet)
 	stop()
-	<-watched // next closes the tunnel: nobody may use it any more
+	<-checked // next closes the tunnel, which must not be in use then
 	return next
 }
 

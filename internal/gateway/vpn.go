@@ -366,7 +366,7 @@ func (m *Manager) endOrphans(ctx context.Context) {
 		m.Log.Warn("ended openvpn processes that an earlier panel had left", "number", n)
 	}
 	if err != nil {
-		m.Log.Error("look for openvpn processes that an earlier panel had left", "err", err)
+		m.Log.Error("find openvpn processes of an earlier panel", "err", err)
 	}
 }
 

@@ -25,10 +25,10 @@ type tunnelWaiter struct {
 	changed  chan struct{} // closed at the next change
 }
 
-func (p *tunnelWaiter) setTunnel(way socks5.Dialer, barred bool) {
+func (p *tunnelWaiter) setTunnel(dialer socks5.Dialer, failFast bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.dialer, p.failFast = way, barred
+	p.dialer, p.failFast = dialer, failFast
 	if p.changed != nil {
 		close(p.changed)
 		p.changed = nil
@@ -40,16 +40,16 @@ func (p *tunnelWaiter) waitTunnel(ctx context.Context) (socks5.Dialer, error) {
 	var patience <-chan time.Time
 	for {
 		p.mu.Lock()
-		way, barred := p.dialer, p.failFast
+		dialer, failFast := p.dialer, p.failFast
 		if p.changed == nil {
 			p.changed = make(chan struct{})
 		}
 		changed := p.changed
 		p.mu.Unlock()
 		switch {
-		case way != nil:
-			return way, nil
-		case barred:
+		case dialer != nil:
+			return dialer, nil
+		case failFast:
 			return nil, errFailed
 		case patience == nil:
 			patience = time.After(clientWait)

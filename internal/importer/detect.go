@@ -10,8 +10,8 @@ import (
 // such a table needs a header.
 const bar = "|"
 
-// looked is the number of records that decide the shape.
-const looked = 20
+// maxSampleLines is the number of records that decide the shape.
+const maxSampleLines = 20
 
 // detectFormat decides how to read the text that begins with head.
 func detectFormat(head []byte, whole bool, d *decoder, o Options) Shape {
@@ -137,7 +137,7 @@ func firstRecords(head []byte, whole bool, separator byte, d *decoder) [][]strin
 	if _, size, ok := separatorLine(head); ok {
 		head = head[size:]
 	}
-	for len(head) > 0 && len(all) < looked && (whole || len(head) >= ahead) {
+	for len(head) > 0 && len(all) < maxSampleLines && (whole || len(head) >= ahead) {
 		line, size := cutLine(head)
 		switch {
 		case size == 0:

@@ -133,13 +133,13 @@ func (o *objects) skipValue(n int) {
 // array of objects, or an object that is a server or contains some. If the object
 // exceeds the window, its beginning decides.
 func holdsServers(b []byte) bool {
-	holds, _ := lookInside(b[:min(len(b), MaxLine)], 0)
-	return holds
+	hasObject, _ := lookInside(b[:min(len(b), MaxLine)], 0)
+	return hasObject
 }
 
 // lookInside inspects the object at the start of b; fields are the fields of its
 // members.
-func lookInside(b []byte, depth int) (holds bool, fields map[string]bool) {
+func lookInside(b []byte, depth int) (hasObject bool, fields map[string]bool) {
 	fields = map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(b))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') || depth > 4 {
@@ -155,17 +155,17 @@ func lookInside(b []byte, depth int) (holds bool, fields map[string]bool) {
 		}
 		value := bytes.TrimLeft(b[d.InputOffset():], " \t\r\n:")
 		if rest, is := bytes.CutPrefix(value, []byte("[")); is {
-			holds = holds || bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte("{"))
-		} else if bytes.HasPrefix(value, []byte("{")) && !holds {
+			hasObject = hasObject || bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte("{"))
+		} else if bytes.HasPrefix(value, []byte("{")) && !hasObject {
 			inner, has := lookInside(value, depth+1)
-			holds = inner || has["address"] && (has["login"] || has["password"] || has["credentials"])
+			hasObject = inner || has["address"] && (has["login"] || has["password"] || has["credentials"])
 		}
 		var skipped json.RawMessage
 		if err := d.Decode(&skipped); err != nil {
 			break
 		}
 	}
-	return holds && len(fields) == 0, fields
+	return hasObject && len(fields) == 0, fields
 }
 
 // valueEnd returns the length of the JSON value at the start of b, by its brackets and

@@ -124,10 +124,10 @@ func BenchmarkLogin(b *testing.B) {
 func BenchmarkTransfer(b *testing.B) {
 	const size = 64 << 20
 	for _, behaviour := range []string{"mppe:none", "mppe:128", "mppe:128-stateful"} {
-		for _, way := range []string{"switch", "raw"} {
-			b.Run(behaviour+"/"+way, func(b *testing.B) {
+		for _, socket := range []string{"switch", "raw"} {
+			b.Run(behaviour+"/"+socket, func(b *testing.B) {
 				open := newRig
-				if way == "raw" {
+				if socket == "raw" {
 					open = rawRig
 				}
 				r := open(b, lab.Config{Nodes: 1, Faults: labtest.Faults(b, behaviour+"=1")})

@@ -471,7 +471,7 @@ func TestHeavyLossHasCauseLoss(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, lab.Config{Nodes: 60, Seed: 9, Faults: labtest.Faults(t, "loss:35=1,loss:45=1,loss-down:45=1")})
 	found := make([]lab.Expect, len(r.Nodes()))
-	told := make([]error, len(found))
+	errs := make([]error, len(found))
 	var wg sync.WaitGroup
 	for i, n := range r.Nodes() {
 		wg.Go(func() {
@@ -481,7 +481,7 @@ func TestHeavyLossHasCauseLoss(t *testing.T) {
 				s.Close()
 				return
 			}
-			told[i] = err
+			errs[i] = err
 			if e, ok := errors.AsType[*pptp.Error](err); ok {
 				found[i].Cause = e.Cause()
 			}
@@ -491,20 +491,20 @@ func TestHeavyLossHasCauseLoss(t *testing.T) {
 	lost, unseen := 0, 0
 	for i, f := range found {
 		switch {
-		case told[i] == nil:
+		case errs[i] == nil:
 		case strings.HasSuffix(f.Cause, ".loss"):
 			lost++
 		case f.Cause == "gre.no_inbound" || f.Cause == "gre.no_outbound": // no packet arrived
 		case strings.HasSuffix(f.Cause, ".timeout"):
 			unseen++
-			t.Logf("%v: %v", r.Nodes()[i].Behaviour, told[i])
+			t.Logf("%v: %v", r.Nodes()[i].Behaviour, errs[i])
 		default:
-			t.Errorf("%v: %v", r.Nodes()[i].Behaviour, told[i])
+			t.Errorf("%v: %v", r.Nodes()[i].Behaviour, errs[i])
 		}
 	}
 	t.Logf("of %d sessions %d failed over loss, %d over silence", len(found), lost, unseen)
 	if lost == 0 || 3*unseen > lost {
-		t.Error("the loss is not told")
+		t.Error("the loss is not reported")
 	}
 }
 

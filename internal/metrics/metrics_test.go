@@ -93,6 +93,6 @@ func TestScrapeWithoutDatabase(t *testing.T) {
 		}
 	}
 	if !strings.Contains(log.String(), "disk I/O error") {
-		t.Errorf("the log says %q", log.String())
+		t.Errorf("the log is %q, want the error", log.String())
 	}
 }

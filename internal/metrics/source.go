@@ -48,7 +48,7 @@ func newCollector(s Source) *collector {
 	return &collector{
 		Source:    s,
 		nodes:     desc("nodes", "Nodes, by status.", "status"),
-		suspects:  desc("nodes_suspect", "Nodes that failed once and are looked at again."),
+		suspects:  desc("nodes_suspect", "Nodes with an unconfirmed failure."),
 		jobs:      desc("jobs_live", "Jobs that have not ended, by kind and state.", "kind", "state"),
 		runs:      desc("runs_live", "Runs that have not ended, by state.", "state"),
 		tunnels:   desc("sessions", "PPTP sessions of this machine: those whose server was called, and those whose server's packets come.", "state"),
@@ -56,7 +56,7 @@ func newCollector(s Source) *collector {
 		missing:   desc("gre_missing_packets_total", "GRE packets of servers that did not come in their place; lost are those that did not come late either."),
 		sent:      desc("gre_sent_packets_total", "GRE packets sent, acknowledgments included."),
 		sendFails: desc("gre_send_failures_total", "Batches of GRE packets of which this machine could not send one."),
-		readers:   desc("stream_readers", "Open pages that are told of changes."),
+		readers:   desc("stream_readers", "Open pages with a stream of events."),
 	}
 }
 

@@ -17,17 +17,17 @@ import (
 
 // fakeStore is a Store in memory. Its nodes answer as their simulated servers do.
 type fakeStore struct {
-	mu      sync.Mutex
-	watches map[int64]*connexa.Monitored
-	fact    func(w *connexa.Monitored, kind connexa.Kind) connexa.Fact
-	runTime time.Duration // duration of a run
-	live    map[int64]connexa.Run
-	runs    int64
-	probes  map[int64][]fakeProbe
-	started []int // number of nodes of each run
-	maxLive int   // maximum number of live runs of one kind
-	armed   string
-	settled []connexa.StableNode
+	mu        sync.Mutex
+	monitored map[int64]*connexa.Monitored
+	fact      func(w *connexa.Monitored, kind connexa.Kind) connexa.Fact
+	runTime   time.Duration // duration of a run
+	live      map[int64]connexa.Run
+	runs      int64
+	probes    map[int64][]fakeProbe
+	started   []int // number of nodes of each run
+	maxLive   int   // maximum number of live runs of one kind
+	armed     string
+	settled   []connexa.StableNode
 }
 
 type fakeProbe struct {
@@ -36,7 +36,7 @@ type fakeProbe struct {
 }
 
 func newFakeStore(n int) *fakeStore {
-	f := &fakeStore{watches: map[int64]*connexa.Monitored{}, live: map[int64]connexa.Run{}, probes: map[int64][]fakeProbe{}, runTime: 20 * time.Second}
+	f := &fakeStore{monitored: map[int64]*connexa.Monitored{}, live: map[int64]connexa.Run{}, probes: map[int64][]fakeProbe{}, runTime: 20 * time.Second}
 	f.fact = func(_ *connexa.Monitored, kind connexa.Kind) connexa.Fact {
 		if kind == connexa.Login {
 			return connexa.LoggedIn
@@ -44,7 +44,7 @@ func newFakeStore(n int) *fakeStore {
 		return connexa.Answered
 	}
 	for id := range int64(n) {
-		f.watches[id] = &connexa.Monitored{NodeID: id, DueAt: time.Now(), Status: connexa.LoginOK, Last: connexa.Login, LastAt: time.Now().Add(-time.Hour)}
+		f.monitored[id] = &connexa.Monitored{NodeID: id, DueAt: time.Now(), Status: connexa.LoginOK, Last: connexa.Login, LastAt: time.Now().Add(-time.Hour)}
 	}
 	return f
 }
@@ -52,7 +52,7 @@ func newFakeStore(n int) *fakeStore {
 func (f *fakeStore) DueMonitored(_ context.Context, n int) (due []connexa.Monitored, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, w := range f.watches {
+	for _, w := range f.monitored {
 		if !w.DueAt.IsZero() && !w.DueAt.After(time.Now()) {
 			due = append(due, *w)
 		}
@@ -66,7 +66,7 @@ func (f *fakeStore) DueMonitored(_ context.Context, n int) (due []connexa.Monito
 func (f *fakeStore) CountMonitored(context.Context) (n int, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, w := range f.watches {
+	for _, w := range f.monitored {
 		if !w.DueAt.IsZero() {
 			n++
 		}
@@ -81,7 +81,7 @@ func (f *fakeStore) ScheduleMonitored(_ context.Context, key string, ping, _ tim
 		return nil
 	}
 	f.armed = key
-	for _, w := range f.watches {
+	for _, w := range f.monitored {
 		if soon := time.Now().Add(time.Duration(rand.Int64N(int64(max(ping, 1))))); w.DueAt.IsZero() || soon.Before(w.DueAt) {
 			w.DueAt = soon
 		}
@@ -117,7 +117,7 @@ func (f *fakeStore) StartMonitorRun(_ context.Context, l connexa.MonitorRun) (ru
 		time.AfterFunc(f.runTime, func() { f.endRun(run.ID, part.kind, part.ids) })
 	}
 	for _, r := range l.Plans {
-		if w := f.watches[r.New.NodeID]; w.DueAt.Equal(r.OldDue) {
+		if w := f.monitored[r.New.NodeID]; w.DueAt.Equal(r.OldDue) {
 			w.DueAt, w.LoginAt, w.Plan, w.Attempts, w.Earned = r.New.DueAt, r.New.LoginAt, r.New.Plan, r.New.Attempts, r.New.Earned
 		}
 	}
@@ -129,7 +129,7 @@ func (f *fakeStore) endRun(run int64, kind connexa.Kind, ids []int64) {
 	defer f.mu.Unlock()
 	delete(f.live, run)
 	for _, id := range ids {
-		w := f.watches[id]
+		w := f.monitored[id]
 		fact := f.fact(w, kind)
 		v, err := connexa.Verdict{Status: w.Status, Failures: connexa.FailureStreaks{NoAnswer: 1, LoginRefused: 1}}.After(fact)
 		if err != nil {
@@ -199,7 +199,7 @@ func TestMonitorProbesEveryNodeOnSchedule(t *testing.T) {
 		f, p := newFakeStore(500), newMonitorTest(10, 2)
 		began := time.Now()
 		p.runFor(t, f, 24*time.Hour)
-		for id := range f.watches {
+		for id := range f.monitored {
 			probes := f.probes[id]
 			pings, logins := 0, 0
 			last := began
@@ -229,7 +229,7 @@ func TestMonitorProbesEveryNodeOnSchedule(t *testing.T) {
 			t.Errorf("%d runs in a day", n)
 		}
 		if p.woken.Load() == 0 {
-			t.Error("nobody was told that there are jobs")
+			t.Error("the runner was not woken for the new jobs")
 		}
 	})
 }
@@ -308,7 +308,7 @@ func TestMonitorFollowsFailedNode(t *testing.T) {
 			return fact(w, kind)
 		}
 		p.runFor(t, f, 48*time.Hour)
-		if w := f.watches[7]; w.Status != connexa.PingFailed || w.Plan != connexa.PlanDown {
+		if w := f.monitored[7]; w.Status != connexa.PingFailed || w.Plan != connexa.PlanDown {
 			t.Fatalf("node 7 is %+v", w)
 		}
 		probes := f.probes[7]
@@ -318,7 +318,7 @@ func TestMonitorFollowsFailedNode(t *testing.T) {
 		dead.Store(false)
 		revived := time.Now()
 		p.runFor(t, f, 7*time.Hour)
-		if w := f.watches[7]; !w.Status.Validated() || w.Plan != connexa.PlanUp {
+		if w := f.monitored[7]; !w.Status.Validated() || w.Plan != connexa.PlanUp {
 			t.Fatalf("node 7 is %+v", w)
 		}
 		var answer, login time.Time
@@ -350,7 +350,7 @@ func TestMonitorTriesRefusedLoginThreeTimes(t *testing.T) {
 			return fact(w, kind)
 		}
 		p.runFor(t, f, 10*24*time.Hour)
-		w := f.watches[1]
+		w := f.monitored[1]
 		if w.Status != connexa.LoginFailed || !w.DueAt.IsZero() || w.Attempts != connexa.MaxRefusals {
 			t.Errorf("%+v", w)
 		}
@@ -380,7 +380,7 @@ func TestMonitorReportsSettledNodes(t *testing.T) {
 		}
 		p.runFor(t, f, time.Minute)
 		if len(p.notices) != 1 || p.notices[0].Kind != connexa.NoticeNodeStable || p.notices[0].NodeID != 1 || p.notices[0].Name != "192.0.2.1" {
-			t.Errorf("told %+v", p.notices)
+			t.Errorf("got the notices %+v", p.notices)
 		}
 	})
 }

@@ -119,7 +119,7 @@ func TestUplinkGoesOfflineAndBack(t *testing.T) {
 			t.Error("a target answers, and this machine is offline")
 		}
 		if len(w.changes) != 2 || w.changes[0] || !w.changes[1] {
-			t.Errorf("told %v, want off and on, once each", w.changes)
+			t.Errorf("got the changes %v, want off and on, once each", w.changes)
 		}
 		before = w.dialCount()
 		time.Sleep(time.Hour)
@@ -148,7 +148,7 @@ func TestUplinkWithoutTargetsUsesRoute(t *testing.T) {
 		}
 		w.route = true
 		if !u.Online() || len(w.changes) != 2 {
-			t.Errorf("told %v", w.changes)
+			t.Errorf("got the changes %v, want none or one", w.changes)
 		}
 		// Silent targets no longer count after they were removed.
 		w.targets = []string{"192.0.2.1:443"}

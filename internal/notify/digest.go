@@ -118,11 +118,11 @@ func (d *digest) formatMessage(n *Notifier, lang string) Message {
 		if p == nil {
 			continue
 		}
-		said := p.formatLines(n, lang)
+		formatted := p.formatLines(n, lang)
 		if title == "" {
-			title = said[0]
+			title = formatted[0]
 		}
-		lines = append(lines, said...)
+		lines = append(lines, formatted...)
 	}
 	if time.Since(d.since) > lateAfter {
 		lines = append(lines, n.Words(lang, connexa.T("notify.late", d.since)))

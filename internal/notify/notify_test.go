@@ -200,22 +200,22 @@ func TestNotifierSendsOneMessageAMinute(t *testing.T) {
 		if all[0].at != gatherDelay {
 			t.Errorf("the first message went out after %v", all[0].at)
 		}
-		told := 0
+		reported := 0
 		for i, m := range all {
 			if i > 0 && m.at-all[i-1].at < time.Minute {
 				t.Errorf("messages at %v and %v", all[i-1].at, m.at)
 			}
 			if m.to != "generic://127.0.0.1/1" {
-				t.Errorf("%s was told", m.to)
+				t.Errorf("%s got a message, want none", m.to)
 			}
 			var count int
 			if _, err := fmt.Sscanf(m.text, "en notify.many.node_dropped %d", &count); err != nil {
 				t.Errorf("%q: %v", m.text, err)
 			}
-			told += count
+			reported += count
 		}
-		if told != 612 || len(all) > 12 {
-			t.Errorf("%d nodes in %d messages", told, len(all))
+		if reported != 612 || len(all) > 12 {
+			t.Errorf("%d nodes in %d messages, want 612 in at most 12", reported, len(all))
 		}
 		if got := store.lastState(); got != "1 sent" {
 			t.Errorf("state %q", got)
@@ -397,7 +397,7 @@ func TestNotifierReloadsChannels(t *testing.T) {
 		n.Notify(droppedNotice(4))
 		time.Sleep(2 * time.Minute)
 		if len(o.sentMessages()) != 2 {
-			t.Error("a channel that was removed is told")
+			t.Error("a removed channel got a message")
 		}
 	})
 }

@@ -170,8 +170,8 @@ func takeMail(t *testing.T, ln net.Listener) string {
 	}
 	defer conn.Close()
 	in := bufio.NewReader(conn)
-	say := func(s string) { _, _ = io.WriteString(conn, s+"\r\n") }
-	say("220 hello")
+	reply := func(s string) { _, _ = io.WriteString(conn, s+"\r\n") }
+	reply("220 hello")
 	var letter strings.Builder
 	for {
 		line, err := in.ReadString('\n')
@@ -180,14 +180,14 @@ func takeMail(t *testing.T, ln net.Listener) string {
 		}
 		switch verb, _, _ := strings.Cut(strings.TrimSpace(line), " "); verb {
 		case "EHLO":
-			say("250-hello\r\n250 AUTH PLAIN")
+			reply("250-hello\r\n250 AUTH PLAIN")
 		case "AUTH":
 			if want := "AUTH PLAIN AG9wc0BleGFtcGxlLm5ldABwQHNzL3fDtnJk"; strings.TrimSpace(line) != want {
 				t.Errorf("%q, want %q", line, want)
 			}
-			say("235 welcome")
+			reply("235 welcome")
 		case "DATA":
-			say("354 go on")
+			reply("354 go on")
 			for {
 				line, err := in.ReadString('\n')
 				if err != nil || line == ".\r\n" {
@@ -195,12 +195,12 @@ func takeMail(t *testing.T, ln net.Listener) string {
 				}
 				letter.WriteString(strings.TrimPrefix(line, "."))
 			}
-			say("250 taken")
+			reply("250 taken")
 		case "QUIT":
-			say("221 bye")
+			reply("221 bye")
 			return letter.String()
 		default:
-			say("250 well")
+			reply("250 well")
 		}
 	}
 }

@@ -62,10 +62,10 @@ func replaceTransports(dial *guard.Guard) {
 	// The original client has no timeout, and shoutrrr's Telegram service takes a failure
 	// without an answer for a success.
 	jsonclient.DefaultClient = jsonClient{jsonclient.NewWithHTTPClient(&http.Client{Timeout: sendTimeout})}
-	way := newTransport(dial, nil)
+	guarded := newTransport(dial, nil)
 	t := &http.Transport{DialContext: dial.DialContext}
-	t.RegisterProtocol("http", way)
-	t.RegisterProtocol("https", way)
+	t.RegisterProtocol("http", guarded)
+	t.RegisterProtocol("https", guarded)
 	http.DefaultTransport = t
 }
 

@@ -264,13 +264,13 @@ func (e *Exit) startServer(ctx context.Context, dev device, uid uint32, socket, 
 func (e *Exit) awaitEnd(ctx, running context.Context, dev device, p *process) error {
 	tick := time.NewTicker(revalidateEvery)
 	defer tick.Stop()
-	look := time.NewTicker(inspectEvery)
-	defer look.Stop()
+	inspect := time.NewTicker(inspectEvery)
+	defer inspect.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-look.C:
+		case <-inspect.C:
 			if err := dev.checkClosed(); err != nil {
 				return err
 			}

@@ -80,7 +80,7 @@ var causeTests = []struct {
 	{"IPCP ended", observed{end: endIPCP, step: StepIP, up: true}, "lcp.terminated"},
 
 	{"691", observed{end: endLogin, code: "691", step: StepAuth}, "auth.691"},
-	{"691 on a lossy way", observed{end: endLogin, code: "691", step: StepAuth, gre: statsLossy}, "auth.691"},
+	{"691 on a lossy path", observed{end: endLogin, code: "691", step: StepAuth, gre: statsLossy}, "auth.691"},
 	{"646", observed{end: endLogin, code: "646", step: StepAuth}, "auth.646"},
 	{"647", observed{end: endLogin, code: "647", step: StepAuth}, "auth.647"},
 	{"648", observed{end: endLogin, code: "648", step: StepAuth}, "auth.648"},
@@ -129,7 +129,7 @@ var causeTests = []struct {
 
 	{"ICMP, then closed at once", observed{end: endPeerClosed, code: "closed", afterCall: time.Second / 2, step: StepGRE, icmp: testICMP}, "gre.icmp"},
 	{"repeats that no gap confirms", observed{end: endTime, step: StepAuth, answered: true, gre: statsHeard, missed: 5}, "auth.timeout"},
-	{"the server hears nothing, on a way that loses", observed{end: endTime, step: StepLCP, unanswered: true, gre: gre.Stats{Received: 4, Lost: 1}, missed: 4}, "gre.no_outbound"},
+	{"the server hears nothing, on a lossy path", observed{end: endTime, step: StepLCP, unanswered: true, gre: gre.Stats{Received: 4, Lost: 1}, missed: 4}, "gre.no_outbound"},
 	{"the server hears nothing, and a router's ICMP", observed{end: endTime, step: StepLCP, unanswered: true, gre: gre.Stats{Received: 4}, icmp: testICMP}, "gre.icmp"},
 	{"the server answers, and an ICMP came once", observed{end: endTime, step: StepLCP, gre: statsHeard, icmp: testICMP}, "lcp.timeout"},
 	{"CDN, then the server's ICMP", observed{end: endPeerClosed, code: "disconnected", step: StepGRE, icmp: testICMP, ownICMP: true}, "gre.disconnected"},
@@ -225,7 +225,7 @@ func TestCausesListsEveryOutcome(t *testing.T) {
 		}
 	}
 	known := Causes()
-	said := map[ending][]string{
+	codes := map[ending][]string{
 		endLookup: {"nxdomain", "temporary"}, endConnect: {"refused", "timeout"}, endControl: {"closed", "timeout"},
 		endPeerClosed: {"closed", "reset", "stopped", "disconnected", "lost", "no_echo", "half"},
 		endLogin:      {"691", "refused"}, endAddress: {"no_address", "rejected"},
@@ -250,7 +250,7 @@ func TestCausesListsEveryOutcome(t *testing.T) {
 			layer:            []Step{StepLCP, StepAuth, StepEncryption, StepIP}[rnd.IntN(4)],
 			unreadableReason: unreadableReason(rnd.IntN(4)), peerText: pick("", "MPPE required but not available", "Authentication failed", "bye"),
 		}
-		o.code = pick(said[o.end]...)
+		o.code = pick(codes[o.end]...)
 		if coin() {
 			o.icmp, o.ownICMP = &gre.Unreachable{Type: 3, Code: 13}, coin()
 		}
@@ -262,7 +262,7 @@ func TestCausesListsEveryOutcome(t *testing.T) {
 		o.up = o.step == StepIP && coin() && o.end != endTime
 		step, code := o.findCause()
 		if c := string(step) + "." + code; !slices.Contains(known, c) || step == stepUnderWay || code == codeObserved {
-			t.Fatalf("%+v is told as %s", o, c)
+			t.Fatalf("%+v: got the cause %s", o, c)
 		}
 	}
 }
@@ -272,20 +272,20 @@ func TestCausesListsEveryOutcome(t *testing.T) {
 func TestCausePrefersServerReasonOverTimeout(t *testing.T) {
 	lossy := gre.Stats{Received: 3, Lost: 5}
 	for _, step := range []Step{StepLCP, StepAuth, StepEncryption, StepIP} {
-		for _, said := range []string{"disconnected", "stopped"} {
-			o := observed{end: endPeerClosed, code: said, step: step, gre: lossy, unanswered: true}
+		for _, serverCode := range []string{"disconnected", "stopped"} {
+			o := observed{end: endPeerClosed, code: serverCode, step: step, gre: lossy, unanswered: true}
 			if _, code := o.findCause(); code == "loss" || code == "no_outbound" || code == "timeout" {
-				t.Errorf("%s at %s is told as %s", said, step, code)
+				t.Errorf("%s at %s: got the cause %s", serverCode, step, code)
 			}
 		}
 		o := observed{end: endTerminate, peerText: "Sorry", step: step, gre: lossy, unanswered: true, answered: true}
 		if _, code := o.findCause(); code != "terminated" && code != "ended_after_login" {
-			t.Errorf("a text at %s is told as %s", step, code)
+			t.Errorf("a text at %s: got the cause %s", step, code)
 		}
 	}
 	for _, c := range RetiredCauses() {
 		if slices.Contains(Causes(), c) {
-			t.Errorf("%s is retired and told", c)
+			t.Errorf("got the retired cause %s", c)
 		}
 	}
 }
@@ -300,7 +300,7 @@ func TestRefusalTextOutlivesTerminateRequest(t *testing.T) {
 	w.link.input(w.now, ppp.CHAP, failure.Append(nil))
 	w.link.input(w.now, ppp.LCP, ppp.Packet{Code: ppp.TerminateRequest, ID: 3, Data: []byte("Authentication failed")}.Append(nil))
 	if w.endCause() != "auth.691" || w.seen.peerText != "Access denied" {
-		t.Errorf("told %s with %q", w.endCause(), w.seen.peerText)
+		t.Errorf("got the cause %s with %q", w.endCause(), w.seen.peerText)
 	}
 }
 
@@ -312,6 +312,6 @@ func TestConnectFailureOfCancelledContextIsTimeout(t *testing.T) {
 	var d net.Dialer
 	_, err := d.DialContext(ctx, "tcp4", "127.0.0.1:1")
 	if code, _ := connectFailure(err); code != "timeout" {
-		t.Errorf("%v is told as %s", err, code)
+		t.Errorf("%v: got the cause %s", err, code)
 	}
 }

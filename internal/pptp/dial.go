@@ -139,8 +139,8 @@ func (s *Session) dialError(err error) error {
 
 // resolveAddress returns the addresses to dial, at most MaxAddresses.
 func (d *dialer) resolveAddress(ctx context.Context) ([]netip.Addr, error) {
-	failed := func(said, evidence string, err error) ([]netip.Addr, error) {
-		return nil, d.failStep(observed{end: endLookup, step: StepResolve, code: said}, evidence, err)
+	failed := func(reason, evidence string, err error) ([]netip.Addr, error) {
+		return nil, d.failStep(observed{end: endLookup, step: StepResolve, code: reason}, evidence, err)
 	}
 	if a, err := netip.ParseAddr(d.cfg.Address); err == nil {
 		if a = a.Unmap(); !a.Is4() {
@@ -209,9 +209,9 @@ func (d *dialer) connectTCP(ctx context.Context, list []netip.Addr) (net.Conn, n
 			d.trace.addReached(StepTCP, strings.Join(append([]string{nc.LocalAddr().String()}, notes...), "; "))
 			return nc, addr, nil
 		}
-		said, evidence := connectFailure(err)
-		if code == "" || said == "refused" {
-			code = said // a refusal is better evidence than silence
+		reason, evidence := connectFailure(err)
+		if code == "" || reason == "refused" {
+			code = reason // a refusal is better evidence than silence
 		}
 		if len(list) > 1 {
 			evidence = addr.String() + ": " + evidence
@@ -236,9 +236,9 @@ func connectFailure(err error) (code, evidence string) {
 	case errors.Is(err, syscall.ECONNRESET):
 		return "reset", "the connection was reset"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EHOSTDOWN), errors.Is(err, syscall.ENOPROTOOPT):
-		return "unreachable", "no way to that address (host unreachable)"
+		return "unreachable", "no route to that address (host unreachable)"
 	case errors.Is(err, syscall.ENETUNREACH):
-		return "unreachable", "no way to that address (network unreachable)"
+		return "unreachable", "no route to that address (network unreachable)"
 	case errors.As(err, &ne) && ne.Timeout(), errors.Is(err, context.Canceled): // the timeout of the whole Dial expired
 		return "timeout", "no answer"
 	}
@@ -332,15 +332,15 @@ func (d *dialer) placeCall(ctx context.Context, s *Session) error {
 	d.estimateRTT(started, time.Since(asked))
 	s.call.SetPeerID(ocrp.CallID)
 	d.trace.addReached(StepCall, fmt.Sprintf("call id %d", ocrp.CallID))
-	// If the server has closed the connection by now, it may have said why: the session reads that.
+	// If the server has closed the connection by now, it may have said why; the session reads that.
 	s.linkInfoErr = s.conn.SetLinkInfo(ctx, ocrp.CallID)
 	return nil
 }
 
 // controlError converts an error of the control connection to an Error.
 func (d *dialer) controlError(step Step, err error) error {
-	failed := func(said, evidence string) error {
-		return d.failStep(observed{end: endControl, step: step, code: said}, evidence, err)
+	failed := func(reason, evidence string) error {
+		return d.failStep(observed{end: endControl, step: step, code: reason}, evidence, err)
 	}
 	code := control.CodeOf(err)
 	if code == "" {
@@ -355,6 +355,6 @@ func (d *dialer) controlError(step Step, err error) error {
 	}
 	// "You are connected already" answers the start but refuses the call, so the error
 	// names our step, not the one in the code.
-	_, said, _ := strings.Cut(code, ".")
-	return failed(said, evidence)
+	_, reason, _ := strings.Cut(code, ".")
+	return failed(reason, evidence)
 }

@@ -29,7 +29,7 @@ var addressTests = []struct {
 	{"the first accepts and is silent", []string{"silent", "good"}, connexa.Control, "", 2, "probe.addresses.some"},
 	{"the last of four answers", []string{"refuse", "ssh", "denied:4", "good"}, connexa.Control, "", 4, "probe.addresses.some"},
 	{"the same address twice", []string{"refuse", "refuse"}, connexa.Resolve, "tcp.refused", 1, ""},
-	{"none answers: the one that got furthest is told", []string{"refuse", "ssh"}, connexa.TCP, "control.not_pptp", 2, "probe.addresses.none"},
+	{"none answers: the result is that of the one with the most steps", []string{"refuse", "ssh"}, connexa.TCP, "control.not_pptp", 2, "probe.addresses.none"},
 	{"none answers, in the other order", []string{"ssh", "refuse"}, connexa.TCP, "control.not_pptp", 2, "probe.addresses.none"},
 	{"IPv6 too", []string{"6", "good"}, connexa.Control, "", 1, ""},
 	{"IPv6 only", []string{"6"}, connexa.NoStep, "resolve.no_ipv4", 0, ""},

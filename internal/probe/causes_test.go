@@ -26,7 +26,7 @@ func TestEveryCauseHasTexts(t *testing.T) {
 	for _, lang := range i18n.Langs() {
 		p := i18n.New(lang, nil)
 		for _, part := range parts {
-			said := map[string]string{}
+			keys := map[string]string{}
 			for _, c := range everyCause() {
 				key := "cause." + c + part
 				if !p.Has(key) {
@@ -34,10 +34,10 @@ func TestEveryCauseHasTexts(t *testing.T) {
 					continue
 				}
 				text := p.T(key)
-				if other, twice := said[text]; twice && part != ".try" { // two faults may have the same advice
+				if other, twice := keys[text]; twice && part != ".try" { // two faults may have the same advice
 					t.Errorf("%s: %s and %s both say %q", lang, other, key, text)
 				}
-				said[text] = key
+				keys[text] = key
 			}
 		}
 	}

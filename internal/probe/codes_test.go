@@ -86,17 +86,17 @@ func TestEveryCodeHasWords(t *testing.T) {
 			text := p.Text(probe.CodesText(err))
 			for _, family := range []string{"probe.", "call.result.", "disconnect.result.", "start.result.", "general.error.", "stop.reason.", "q931.", "{0}"} {
 				if text == "" || strings.Contains(text, family) {
-					t.Fatalf("%s: %v is told as %q", lang, err, text)
+					t.Fatalf("%s: %v: got the text %q", lang, err, text)
 				}
 			}
 		}
 	}
 	if text := i18n.New(i18n.English, nil).Text(probe.CodesText(&pptp.Refused{Code: 1999})); !strings.Contains(text, " 1999,") {
-		t.Errorf("a code of a login that has no words is told as %q", text)
+		t.Errorf("a login code without a text: got %q, want none", text)
 	}
 	for _, err := range []error{nil, &pptp.Refused{}, &pptp.Refused{Code: 691}, fmt.Errorf("other"), &control.Error{Failure: control.FailureClosed}, &pptp.Error{Step: "lcp", Code: "timeout"}} {
 		if text := probe.CodesText(err); !text.IsZero() {
-			t.Errorf("%v is told as %v", err, text)
+			t.Errorf("%v: got the text %v", err, text)
 		}
 	}
 }
@@ -143,7 +143,7 @@ func TestLoginSaysWhichAddressAnswered(t *testing.T) {
 				t.Fatalf("%+v, %v", got, err)
 			}
 			if text := i18n.New(i18n.English, nil).Text(got.Detail.Text); text != tt.text {
-				t.Errorf("it says %q, want %q", text, tt.text)
+				t.Errorf("got %q, want %q", text, tt.text)
 			}
 		})
 	}

@@ -29,7 +29,7 @@ func (p *Prober) Login(ctx context.Context, j connexa.Job) (connexa.Probed, erro
 // timeouts of a ping; the first attempt that gets further decides. The caller must close
 // the session; it is nil if none came up. out is the outcome so far.
 func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome) (*pptp.Session, connexa.Probed, error) {
-	var said []connexa.Text
+	var attempts []connexa.Text
 	for i, timeout := range attemptTimeouts[:p.maxAttempts()] {
 		if i > 0 {
 			if err := p.pauseBefore(ctx, j.Address); err != nil {
@@ -41,7 +41,7 @@ func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome
 		s, err := pptp.DialVerified(ctx, p.sessionConfig(j, timeout))
 		if err == nil {
 			probed := loginResult(s, out, offset)
-			probed.Detail.Attempts = said
+			probed.Detail.Attempts = attempts
 			return s, probed, nil
 		}
 		if ctx.Err() != nil {
@@ -56,12 +56,12 @@ func (p *Prober) bringUp(ctx context.Context, j connexa.Job, out connexa.Outcome
 			return nil, connexa.Probed{}, local
 		} else if again && i+1 < p.maxAttempts() {
 			out.Lost++
-			said = append(said, connexa.T("attempt.bad", i+1, connexa.T("cause."+no.Cause())))
+			attempts = append(attempts, connexa.T("attempt.bad", i+1, connexa.T("cause."+no.Cause())))
 			continue
 		}
 		out.Lost++
 		probed := p.failedResult(no, out, offset)
-		probed.Detail.Attempts = said
+		probed.Detail.Attempts = attempts
 		return nil, probed, nil
 	}
 	return nil, connexa.Probed{}, errors.New("a login without an attempt")

@@ -29,9 +29,9 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 	base.addReached(connexa.Resolve, resolvedNote(j.Address, at))
 
 	var (
-		best  *attempt // the attempt that got furthest; the last of equals
-		said  []connexa.Text
-		whole connexa.Text // which of several addresses answered
+		best     *attempt // the attempt that got furthest; the last of equals
+		attempts []connexa.Text
+		whole    connexa.Text // which of several addresses answered
 	)
 	for i, timeout := range attemptTimeouts[:p.maxAttempts()] {
 		if i > 0 {
@@ -50,7 +50,7 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 			out.Latency = a.tcp
 		}
 		for _, one := range all {
-			said = append(said, one.lineText(i+1, len(at) > 1))
+			attempts = append(attempts, one.lineText(i+1, len(at) > 1))
 		}
 		if best == nil || a.err == nil || len(a.trace.results) >= len(best.trace.results) {
 			best = a
@@ -61,10 +61,10 @@ func (p *Prober) Ping(ctx context.Context, j connexa.Job) (connexa.Probed, error
 		}
 		out.Lost++
 	}
-	if len(said) == 1 && best.err == nil {
-		said = nil // the trace says the same
+	if len(attempts) == 1 && best.err == nil {
+		attempts = nil // the trace says the same
 	}
-	probed, err := finishPing(&best.trace, out, best.err, said)
+	probed, err := finishPing(&best.trace, out, best.err, attempts)
 	probed.Peer = best.peer
 	if probed.Detail.Text.IsZero() {
 		probed.Detail.Text = whole
@@ -242,9 +242,9 @@ func resolvedNote(host string, at []netip.Addr) connexa.Text {
 
 // finishPing returns the result of a ping that ended with err; nil means that the node
 // answered.
-func finishPing(c *trace, out connexa.Outcome, err error, said []connexa.Text) (connexa.Probed, error) {
+func finishPing(c *trace, out connexa.Outcome, err error, attempts []connexa.Text) (connexa.Probed, error) {
 	out.Reached = c.lastReached()
-	p := connexa.Probed{Outcome: out, Trace: c.results, Detail: connexa.Detail{Attempts: said}}
+	p := connexa.Probed{Outcome: out, Trace: c.results, Detail: connexa.Detail{Attempts: attempts}}
 	if err == nil {
 		p.Fact, p.Result = connexa.Answered, connexa.ResultGood
 		return p, nil

@@ -94,11 +94,11 @@ func applyMeasureFailure(probed *connexa.Probed, m connexa.Measurement, err erro
 
 // MeasureCause returns the cause of a failed measurement.
 func MeasureCause(err error) connexa.Cause {
-	var told interface{ Cause() connexa.Cause }
+	var caused interface{ Cause() connexa.Cause }
 	var gone *pptp.Error
 	switch {
-	case errors.As(err, &told):
-		return told.Cause()
+	case errors.As(err, &caused):
+		return caused.Cause()
 	case errors.As(err, &gone):
 		return causeLost
 	default:

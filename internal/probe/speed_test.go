@@ -21,7 +21,7 @@ import (
 // causeError is an error with a cause.
 type causeError connexa.Cause
 
-func (e causeError) Error() string        { return "told: " + string(e) }
+func (e causeError) Error() string        { return "cause: " + string(e) }
 func (e causeError) Cause() connexa.Cause { return connexa.Cause(e) }
 
 // measureThrough makes a small speed test against a site of the fleet.

@@ -132,11 +132,11 @@ func (g *LoginLimiter) makeRoom() {
 		return
 	}
 	var last netip.Addr
-	looked := 0
+	tried := 0
 	for a, s := range g.sources {
 		s.refillGuesses(g.now())
 		last = a
-		if looked++; s.guesses >= freeGuesses || looked == 16 {
+		if tried++; s.guesses >= freeGuesses || tried == 16 {
 			break
 		}
 	}

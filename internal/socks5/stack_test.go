@@ -73,15 +73,15 @@ func twoStacks(t testing.TB) (near, beyond *netstack.Stack) {
 // loginHeader has the credentials of user and password.
 const loginHeader = "Basic ZXhpdC03OkJsdWUtS2l0ZS03"
 
-// manyLooks is the number of polls of a silent connection before the test continues.
-const manyLooks = 5
+// manyWakeUps is the number of polls of a silent connection before the test continues.
+const manyWakeUps = 5
 
 // watchedDialer is a stack that counts the polls of its connections that found
-// nothing, and closes often after manyLooks of them.
+// nothing, and closes often after manyWakeUps of them.
 type watchedDialer struct {
 	*netstack.Stack
-	looked atomic.Int64
-	often  chan struct{}
+	wakeUps atomic.Int64
+	often   chan struct{}
 }
 
 func watchDialer(s *netstack.Stack) *watchedDialer {
@@ -89,7 +89,7 @@ func watchDialer(s *netstack.Stack) *watchedDialer {
 }
 
 func (w *watchedDialer) noteError(err error) {
-	if err != nil && isDeadline(err) && w.looked.Add(1) == manyLooks {
+	if err != nil && isDeadline(err) && w.wakeUps.Add(1) == manyWakeUps {
 		close(w.often)
 	}
 }

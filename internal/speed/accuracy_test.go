@@ -38,7 +38,7 @@ func accuracy(tb testing.TB, times string) {
 				for loss := range strings.FieldsSeq(fromEnv("ACCURACY_LOSS", "0 0.1")) {
 					c := cell{connexa.SpeedMode(mode), number(tb, mbit), number(tb, delay), number(tb, loss)}
 					if c.loss == 0 || c.mbit <= 20 {
-						c.holds(tb, n)
+						c.checkAccuracy(tb, n)
 					}
 				}
 			}
@@ -112,8 +112,8 @@ func (c cell) bounds() (low, high float64, ok bool) {
 	}
 }
 
-// holds measures a cell several times and checks the results.
-func (c cell) holds(tb testing.TB, times int) {
+// checkAccuracy measures a cell several times and checks the results.
+func (c cell) checkAccuracy(tb testing.TB, times int) {
 	var down, up []string
 	within, disturbed, sure := 0, 0, map[connexa.Confidence]int{}
 	low, high, bound := c.bounds()
@@ -144,7 +144,7 @@ func (c cell) holds(tb testing.TB, times int) {
 	case bound && within < times-allowed:
 		tb.Errorf("%s: %s: down %v, up %v", c, verdict, down, up)
 	case !bound && sure[connexa.ConfidenceLow] < times:
-		tb.Errorf("%s: a quick test of so fast a line says that it is sure: %v", c, sure)
+		tb.Errorf("%s: got the confidences %v, want low for a quick test of a line this fast", c, sure)
 	}
 }
 

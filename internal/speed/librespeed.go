@@ -45,11 +45,11 @@ func (l libreSpeed) Where() (ask, bool) {
 // From implements target. The answer is an object with a field "1.2.3.4 - provider", or
 // that text alone.
 func (l libreSpeed) From(body []byte) netip.Addr {
-	var told struct {
+	var answer struct {
 		ProcessedString string `json:"processedString"`
 	}
-	if json.Unmarshal(body, &told) == nil {
-		return addressIn(told.ProcessedString)
+	if json.Unmarshal(body, &answer) == nil {
+		return addressIn(answer.ProcessedString)
 	}
 	return addressIn(string(body))
 }

@@ -158,7 +158,7 @@ func TestLive(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if seen[connexa.PhaseLatency] == 0 || seen[connexa.PhaseDownload] == 0 || seen[connexa.PhaseUpload] == 0 {
-		t.Errorf("the figure was told for %v", seen)
+		t.Errorf("the figure was reported for %v", seen)
 	}
 }
 

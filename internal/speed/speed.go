@@ -147,9 +147,9 @@ func tunnelEnded(t Tunnel) error {
 // untilEnd returns a context that ends with the tunnel or after a time.
 func untilEnd(ctx context.Context, t Tunnel, most time.Duration) (context.Context, func()) {
 	inner, cancel := context.WithTimeout(ctx, most)
-	watched := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		defer close(watched)
+		defer close(ended)
 		select {
 		case <-t.Done():
 			cancel()
@@ -158,7 +158,7 @@ func untilEnd(ctx context.Context, t Tunnel, most time.Duration) (context.Contex
 	}()
 	return inner, func() {
 		cancel()
-		<-watched
+		<-ended
 	}
 }
 
