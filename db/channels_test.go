@@ -106,6 +106,6 @@ func TestLoginAddresses(t *testing.T) {
 	got, err := d.LoginAddresses(t.Context(), "admin")
 	slices.Sort(got)
 	if err != nil || !slices.Equal(got, []string{"192.0.2.1", "192.0.2.2"}) {
-		t.Errorf("%v, %v", got, err)
+		t.Errorf("got %v, %v; want 192.0.2.1 and 192.0.2.2", got, err)
 	}
 }

@@ -123,7 +123,7 @@ func TestClientLosesDeletedNodes(t *testing.T) {
 	}
 	u, err := d.Client(t.Context(), id)
 	if err != nil || len(u.Nodes) != 0 || u.MayUse(nodes[0], nil) || u.MayUse(nodes[1], nil) {
-		t.Errorf("%+v, %v", u, err)
+		t.Errorf("got %+v, %v; want a client without nodes", u, err)
 	}
 }
 
@@ -168,7 +168,7 @@ func TestAuditOutlivesItsMigration(t *testing.T) {
 	}
 	row.ID, added.ID = 1, 2
 	if rows, err := d.AuditRows(t.Context(), 0, 9); err != nil || !reflect.DeepEqual(rows, []connexa.AuditRow{added, row}) {
-		t.Errorf("%+v, %v", rows, err)
+		t.Errorf("got %+v, %v; want the rows added and changed", rows, err)
 	}
 	for _, query := range []string{`UPDATE audit SET account = ''`, `DELETE FROM audit`} {
 		if _, err := d.write.ExecContext(t.Context(), query); err == nil {

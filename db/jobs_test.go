@@ -335,7 +335,7 @@ func TestSuspectsAreLookedAtAgain(t *testing.T) {
 	}
 	jobs := claimNext(t, d, 5)
 	if len(jobs) != 1 || jobs[0].NodeID != ids[0] {
-		t.Fatalf("%+v", jobs)
+		t.Fatalf("got the jobs %+v, want one of the first node", jobs)
 	}
 	finishJob(t, d, jobs[0], connexa.NoAnswer)
 	if n, _ := d.Node(t.Context(), ids[0]); n.Status != connexa.PingFailed || n.Failures.Suspect() {
@@ -380,7 +380,7 @@ func TestARunOfNothingIsRefused(t *testing.T) {
 	d, _ := addFleet(t, 1)
 	_, err := d.StartRun(t.Context(), connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: []int64{99}}})
 	if connexa.CodeOf(err) != connexa.Invalid {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want invalid", err)
 	}
 	if runs, err := d.Runs(t.Context(), false, 0, 10); len(runs) != 0 || err != nil {
 		t.Errorf("%v %v", runs, err)

@@ -55,7 +55,7 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 	}
 	w := monitoredNode(t, d, node)
 	if w == nil || !w.DueAt.Equal(d.now().Truncate(time.Millisecond)) || w.Status != connexa.LoginOK || w.Last != connexa.Login || !w.LastAt.Equal(w.DueAt) {
-		t.Fatalf("%+v", w)
+		t.Fatalf("got %+v, want a monitored node that is due now", w)
 	}
 	// It goes down at the second missing answer, answers again, and recovers with a session.
 	pass(time.Minute)
@@ -64,7 +64,7 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 	}
 	pass(time.Minute)
 	if done := probeOnce(t, d, node, connexa.Ping, connexa.NoAnswer); !done.WentDown || done.Recovered {
-		t.Errorf("%+v", done)
+		t.Errorf("after a second failure: got %+v, want a node that went down", done)
 	}
 	pass(2 * time.Hour)
 	probeOnce(t, d, node, connexa.Ping, connexa.Answered)
@@ -72,7 +72,7 @@ func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
 		t.Errorf("an answer has earned nothing: %+v", w)
 	}
 	if done := probeOnce(t, d, node, connexa.Login, connexa.LoggedIn); !done.Recovered || done.WentDown {
-		t.Errorf("%+v", done)
+		t.Errorf("after a login: got %+v, want a recovered node", done)
 	}
 	// An edit of a probed field ends the monitoring; one of a comment does not.
 	n, err := d.Node(t.Context(), node)
@@ -388,7 +388,7 @@ func TestGoodRunsAreFound(t *testing.T) {
 	}
 	done := probeOnce(t, d, ids[0], connexa.Ping, connexa.Answered)
 	if len(done.EndedRuns) != 1 || !good() {
-		t.Errorf("%+v", done)
+		t.Errorf("got %+v, want one ended run", done)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestLooseFilesAreRefused(t *testing.T) {
 				_, err = Open(t.Context(), Options{Dir: dir})
 				var e *connexa.Error
 				if !errors.As(err, &e) || e.Text.Key != "start.loose" || e.Text.Args[0] != path {
-					t.Fatalf("%v", err)
+					t.Fatalf("got %v, want start.loose with the path", err)
 				}
 				line, ok := e.Text.Args[1].(string)
 				if out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", line).CombinedOutput(); !ok || err != nil {
@@ -60,7 +60,7 @@ func TestAllLooseFilesAreNamedAtOnce(t *testing.T) {
 	}
 	_, err := Open(t.Context(), Options{Dir: dir, Key: connexa.Secret(strings.Repeat("ab", 32))}) // the file counts even if the key is given
 	if text := connexa.TextOf(err); text.Key != "start.loose" || !strings.Contains(text.String(), KeyFile) || !strings.Contains(text.String(), File) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want start.loose with the key and the database", err)
 	}
 	// For a link, its target counts.
 	other := filepath.Join(t.TempDir(), "key")

@@ -141,7 +141,7 @@ func TestTheTableHoldsNoTokens(t *testing.T) {
 		t.Error(err)
 	}
 	if all, err := s.All(); err != nil || all == nil || len(all) != 0 {
-		t.Errorf("%v, %v", all, err)
+		t.Errorf("got %v, %v; want an empty map", all, err)
 	}
 }
 
@@ -242,7 +242,7 @@ func TestAuditOnlyGrows(t *testing.T) {
 		for _, r := range rows {
 			got += r.Detail
 			if !r.At.Equal(*at) || r.Act != connexa.ActImport || r.Account != "ann" || r.Address != "192.0.2.1" {
-				t.Errorf("%+v", r)
+				t.Errorf("got the row %+v, want an import of ann", r)
 			}
 		}
 		got += " "
@@ -264,7 +264,7 @@ func TestAuditOnlyGrows(t *testing.T) {
 func TestSettings(t *testing.T) {
 	d, _, at := portsOf(t)
 	if s, err := d.Settings(t.Context()); err != nil || s != connexa.DefaultSettings() {
-		t.Fatalf("%+v, %v", s, err)
+		t.Fatalf("got %+v, %v; want the defaults", s, err)
 	}
 	want := connexa.Settings{
 		Concurrency: 7, ConnectRate: 8, PerNetwork: 9, PerAddress: 10, PingAttempts: 2,

@@ -72,7 +72,7 @@ func TestASpeedTestFollowsEachPingThatPassed(t *testing.T) {
 		}
 	}
 	if r := reloadNode(t, d, run); r.State != connexa.RunDone || r.Tally != (connexa.Tally{Total: 4, Good: 1, Slow: 1, Bad: 2}) {
-		t.Errorf("%s, %+v", r.State, r.Tally)
+		t.Errorf("got %s, %+v; want done with 1 good, 1 slow and 2 bad", r.State, r.Tally)
 	}
 	groups, err := d.RunGroups(t.Context(), run.ID, 8)
 	if err != nil || len(groups) != 4 {
@@ -84,7 +84,7 @@ func TestASpeedTestFollowsEachPingThatPassed(t *testing.T) {
 	}
 	e, err := d.LastSpeed(t.Context(), first[0].NodeID)
 	if err != nil || e.Detail.Speed == nil || e.DownBits != 5_000_000 {
-		t.Errorf("%+v, %v", e, err)
+		t.Errorf("got %+v, %v; want 5 Mbit/s with its details", e, err)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestRunsOfSeveralKindsShareTheirJobs(t *testing.T) {
 		t.Errorf("runs %v changed", done.Runs)
 	}
 	if p, b := reloadNode(t, d, plain), reloadNode(t, d, both); p.State != connexa.RunDone || p.Good != 1 || b.State != connexa.RunRunning || b.Done() != 0 {
-		t.Errorf("%+v, %+v", p, b)
+		t.Errorf("got %+v and %+v; want the first run done and the second one running", p, b)
 	}
 	jobs := claimSpeed(t, d, 9)
 	if len(jobs) != 1 {
@@ -109,7 +109,7 @@ func TestRunsOfSeveralKindsShareTheirJobs(t *testing.T) {
 	}
 	for _, r := range []connexa.Run{both, speed} {
 		if r := reloadNode(t, d, r); r.State != connexa.RunDone || r.Good != 1 {
-			t.Errorf("%+v", r)
+			t.Errorf("got %+v, want a done run with 1 good", r)
 		}
 	}
 }
@@ -125,11 +125,11 @@ func TestACancelledPingAndSpeedRunCountsTheRestAsVoid(t *testing.T) {
 		t.Errorf("working on %v, %v; want a ping and a speed test", working, err)
 	}
 	if r := reloadNode(t, d, run); r.Tally != (connexa.Tally{Total: 3, Inconclusive: 3}) {
-		t.Errorf("%+v", r.Tally)
+		t.Errorf("got %+v, want 3 inconclusive", r.Tally)
 	}
 	groups, err := d.RunGroups(t.Context(), run.ID, 8)
 	if err != nil || len(groups) != 1 || groups[0].Count != 3 || groups[0].Result != connexa.ResultCancelled {
-		t.Errorf("%+v, %v", groups, err)
+		t.Errorf("got %+v, %v; want one group of 3 cancelled", groups, err)
 	}
 }
 

@@ -82,7 +82,7 @@ func TestAnEndedSessionStaysEnded(t *testing.T) {
 	}
 	b.get("/account").leadsTo(t, "/login?next=%2Faccount")
 	if list, err := p.db.Sessions(t.Context(), 1, ""); err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
+		t.Errorf("got the sessions %v, %v; want none", list, err)
 	}
 }
 

@@ -62,13 +62,13 @@ func TestAChannelIsAddedAndNeverShownWhole(t *testing.T) {
 	b.post("/channels/1/edit", "service", "telegram", "name", "Night shift", "lang", "en", "kinds", "offline").leadsTo(t, "/channels")
 	c, err := p.db.Channel(t.Context(), 1)
 	if err != nil || c.Name != "Night shift" || c.On || len(c.Kinds) != 1 || !strings.Contains(c.Address.Reveal(), "ZZQw7") {
-		t.Errorf("%+v, %v", c, err)
+		t.Errorf("got %+v, %v; want the channel as in the form", c, err)
 	}
 	b.get("/audit").contains(t, "channel changed: Night shift")
 	// An edit with an address replaces it.
 	b.post("/channels/1/edit", "service", "telegram", "name", "Night shift", "lang", "en", "kinds", "offline", "token", "7:other-token", "chat", "@ops").leadsTo(t, "/channels")
 	if c, err := p.db.Channel(t.Context(), 1); err != nil || !strings.HasPrefix(c.Address.Reveal(), "telegram://7:other-token@telegram?chats=%40ops") {
-		t.Errorf("%s, %v", c.Address.Reveal(), err)
+		t.Errorf("got %s, %v; want the address with the other token", c.Address.Reveal(), err)
 	}
 	b.get("/audit").contains(t, "channel has a new address: Night shift")
 
@@ -173,6 +173,6 @@ func TestALoginFromANewAddressIsNews(t *testing.T) {
 	}
 	first := n.notices[0]
 	if first.Kind != connexa.NoticeNewLogin || i18n.New(i18n.English, nil).Text(first.Text) != "admin logged in from a new address: 192.0.2.2." || first.At.IsZero() {
-		t.Errorf("%+v", first)
+		t.Errorf("got %+v, want a notice of a new login", first)
 	}
 }

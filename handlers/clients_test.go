@@ -62,7 +62,7 @@ func TestClientPages(t *testing.T) {
 	b.post("/clients", "name", "Ann", "scope", "all", "unit", "GB").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "This name is taken")
 	u, err := p.db.Client(t.Context(), 1)
 	if err != nil || !slices.Equal(u.Nodes, []int64{2}) || u.Quota != 2.5e9 || !u.Enabled || !u.Expires.Equal(time.Date(2030, 2, 1, 0, 0, 0, 0, time.UTC)) {
-		t.Errorf("%+v, %v", u, err)
+		t.Errorf("got %+v, %v; want the client as in the form", u, err)
 	}
 	b.get("/clients").contains(t, "ann").contains(t, "the office").contains(t, "1 node").contains(t, "0 kB of 2.5 GB").contains(t, "until 31 Jan 2030").contains(t, "Active")
 	b.get("/clients/1").hasStatus(t, http.StatusOK).contains(t, "192.0.2.2").contains(t, "None of this client’s services is running")
@@ -273,7 +273,7 @@ func TestServicesStreamStartsWithTheDrawnList(t *testing.T) {
 	l := serviceList{connexa.ServiceFilter{Tags: []string{"eu"}}, 1}
 	v, err := p.h.servicesView(t.Context(), l)
 	if err != nil || len(v.IDs) != 2 || v.IDs[0] != 2 {
-		t.Fatalf("%v, %v", v.IDs, err)
+		t.Fatalf("got %v, %v; want two services, the second one of node 2", v.IDs, err)
 	}
 	f, err := p.h.servicesPageStream(mustParse(t, v.Stream).Query())
 	if err != nil {

@@ -135,7 +135,7 @@ func TestOneServiceIsSwitchedAtOnce(t *testing.T) {
 	}
 	b.header = nil
 	if wanted, err := p.db.WantedServices(t.Context()); err != nil || len(wanted) != 1 {
-		t.Errorf("%+v, %v", wanted, err)
+		t.Errorf("got the services %+v, %v; want one", wanted, err)
 	}
 	b.post("/services/stop", "id", "99").hasStatus(t, http.StatusNotFound)
 }

@@ -267,7 +267,7 @@ func TestRefusalsByTheLimiterAreRecorded(t *testing.T) {
 		t.Fatalf("%d rows, want four wrong passwords and one refusal: %v, %v", len(rows), rows, err)
 	}
 	if got := rows[0]; got.Act != connexa.ActLoginFailed || got.Account != "admin" || !strings.Contains(got.Detail, "audit.login.wait") || got.Address == "" {
-		t.Errorf("%+v", got)
+		t.Errorf("got the row %+v, want a delayed login of admin", got)
 	}
 
 	q := startPanel(t)

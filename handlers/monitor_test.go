@@ -51,7 +51,7 @@ func TestTheMonitorIsOfferedAfterTheFirstGoodRun(t *testing.T) {
 	b.get("/").lacks(t, "offer-monitor")
 	b.get("/runs/2").lacks(t, "offer-monitor")
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Monitor.Offered.IsZero() || s.Monitor.On {
-		t.Errorf("%+v, %v", s.Monitor, err)
+		t.Errorf("got %+v, %v; want an offered monitor that is off", s.Monitor, err)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestMonitorSettings(t *testing.T) {
 	m := s.Monitor
 	if err != nil || !m.On || m.PingInterval() != 15*time.Minute || m.LoginInterval() != 6*time.Hour || !slices.Equal(m.TagList(), []string{"eu", "us"}) ||
 		!slices.Equal(m.TargetList(), []string{"192.0.2.1:443", "dns.example.net:53"}) || m.Offered.IsZero() {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("got %+v, %v; want the settings of the form", m, err)
 	}
 	if got := p.auditActs(); got[:len("admin:settings_changed")] != "admin:settings_changed" {
 		t.Errorf("audit: %s", got)

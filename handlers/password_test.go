@@ -80,7 +80,7 @@ func TestAMadeUpPasswordOpensOnePage(t *testing.T) {
 	b.get("/nodes").hasStatus(t, http.StatusOK).contains(t, "The generated one no longer works")
 	b.get("/password").leadsTo(t, "/account")
 	if u, err := p.db.AccountByName(t.Context(), app.AdminName); err != nil || u.MustChange {
-		t.Errorf("%+v, %v", u.MustChange, err)
+		t.Errorf("got must change %+v, %v; want false", u.MustChange, err)
 	}
 	again := p.newBrowser()
 	again.post("/login", "username", "admin", "password", chosen).leadsTo(t, "/")
@@ -117,7 +117,7 @@ func TestTheTokenChangesWithEachProof(t *testing.T) {
 			b.get("/nodes").hasStatus(t, http.StatusOK)
 			thief.get("/nodes").leadsTo(t, "/login?next=%2Fnodes")
 			if list, err := p.db.Sessions(t.Context(), 1, connexa.Secret(b.cookieNamed("connexa"))); err != nil || len(list) != 1 || !list[0].Current {
-				t.Errorf("%+v, %v", list, err)
+				t.Errorf("got the sessions %+v, %v; want only the current one", list, err)
 			}
 		})
 	}

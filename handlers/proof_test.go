@@ -93,7 +93,7 @@ func TestLessEncryptionForAllNeedsAProof(t *testing.T) {
 	}
 	b.post("/settings", append(form("off"), "own_password", "wrong")...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, `id="e-own_password"`)
 	if s, err := p.db.Settings(t.Context()); err != nil || s.Encryption != connexa.EncryptionRequired {
-		t.Errorf("%+v, %v", s, err)
+		t.Errorf("got %+v, %v; want the encryption required", s, err)
 	}
 	b.post("/settings", append(form("off"), "own_password", adminPassword)...).leadsTo(t, "/settings")
 	b.get("/audit").contains(t, "Encryption: Required → Off").contains(t, "Concurrent tests: 256 → 12")
@@ -106,7 +106,7 @@ func TestSecretsOfPlacesStayThere(t *testing.T) {
 		b.post("/channels", "service", connexa.ServiceWebhook, "name", "Hook", "lang", "en", "on", "1", "kinds", "offline", "webhook", "https://a.example.net/x", "bearer", "OLD-BEARER").leadsTo(t, "/channels")
 		b.post("/channels/1/edit", "service", connexa.ServiceWebhook, "name", "Hook", "lang", "en", "on", "1", "kinds", "offline", "webhook", "https://b.example.net/x").leadsTo(t, "/channels")
 		if c, err := p.db.Channel(t.Context(), 1); err != nil || strings.Contains(c.Address.Reveal(), "OLD-BEARER") || !strings.Contains(c.Address.Reveal(), "b.example.net") {
-			t.Errorf("%s, %v", c.Address.Reveal(), err)
+			t.Errorf("got %s, %v; want the new address without the old token", c.Address.Reveal(), err)
 		}
 	})
 	t.Run("endpoint", func(t *testing.T) {

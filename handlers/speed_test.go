@@ -66,7 +66,7 @@ func TestTheFirstSpeedTestAsksWhatToMeasureAgainst(t *testing.T) {
 	b.doRequest(http.MethodPost, "/runs", cost.hiddenOf("/runs")).leadsTo(t, "/runs/1")
 	run, err := p.db.Run(t.Context(), 1)
 	if err != nil || run.Kind != connexa.RunSpeed || run.Total != 2 {
-		t.Errorf("%+v, %v", run, err)
+		t.Errorf("got %+v, %v; want a speed run of 2 nodes", run, err)
 	}
 
 	// One node is not worth a question.
@@ -235,6 +235,6 @@ func TestTryingARunAgainSaysWhatItCosts(t *testing.T) {
 	asked := b.post("/runs/1/retry").hasStatus(t, http.StatusOK).contains(t, "2 nodes × (25 MB down")
 	b.doRequest(http.MethodPost, "/runs/1/retry", asked.hiddenOf("/runs/1/retry")).leadsTo(t, "/runs/2")
 	if run, err := p.db.Run(t.Context(), 2); err != nil || run.Total != 2 || run.Label.Key != "run.label.retry" {
-		t.Errorf("%+v, %v", run, err)
+		t.Errorf("got %+v, %v; want a retry of 2 nodes", run, err)
 	}
 }

@@ -146,6 +146,6 @@ func TestAStreamOutlivesTheServersTimeout(t *testing.T) {
 	}
 	defer res.Body.Close()
 	if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "data: late\n") {
-		t.Errorf("%q, %v", body, err)
+		t.Errorf("got %q, %v; want the late event", body, err)
 	}
 }

@@ -88,17 +88,17 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	b.get("/nodes/2").contains(t, "198.51.100.9").contains(t, "ann.1").lacks(t, "cannot run on this machine")
 	b.asHTMX("button").post("/nodes/2/vpn/disconnect", "name", "ann.1").hasStatus(t, http.StatusOK).contains(t, "Disconnected.")
 	if len(f.kicked) != 1 || f.kicked[0] != "2 ann.1" {
-		t.Errorf("%q", f.kicked)
+		t.Errorf("kicked %q, want 2 ann.1", f.kicked)
 	}
 	wanted, err = p.db.WantedServices(t.Context())
 	if err != nil || len(wanted) != 2 || wanted[0].VPN == nil || !wanted[0].VPN.TCP || wanted[1].VPN.Device == wanted[0].VPN.Device || wanted[1].VPN.Key != "SERVER-KEY" {
-		t.Errorf("%+v, %v", wanted, err)
+		t.Errorf("got %+v, %v; want two exits with their own devices", wanted, err)
 	}
 	// The port and the certificate survive off and on.
 	b.post("/services/vpn", "id", "2", "on", "0").leadsTo(t, "/services")
 	b.post("/nodes/2/vpn", "on", "1")
 	if again, err := p.db.VPNs(t.Context(), []int64{2}); err != nil || again[2] != *wanted[1].VPN {
-		t.Errorf("%+v, %v", again, err)
+		t.Errorf("got %+v, %v; want the same exit", again, err)
 	}
 	if got := p.auditActs(); strings.Count(got, "admin:service_changed") != 6 {
 		t.Errorf("audit: %s", got)
@@ -144,7 +144,7 @@ func TestProfileFiles(t *testing.T) {
 	whole := b.get("/profiles/1/files?node=1&node=2&node=3").hasStatus(t, http.StatusOK)
 	z, err := zip.NewReader(bytes.NewReader([]byte(whole.body)), int64(len(whole.body)))
 	if err != nil || len(z.File) != 3 {
-		t.Fatalf("%v, %+v", err, z)
+		t.Fatalf("got %v, %+v; want an archive of 3 files", err, z)
 	}
 	for _, f := range z.File {
 		if strings.ContainsAny(f.Name, ":/") {

@@ -12,7 +12,7 @@ func TestCheckFlags(t *testing.T) {
 	t.Setenv("CONNEXA_PASSWORD", "Blue-Kite-7")
 	c, err := Parse(strings.Fields("check VPN.example.net --login ops1"), io.Discard)
 	if err != nil || c.Check == nil {
-		t.Fatalf("%+v, %v", c, err)
+		t.Fatalf("got %+v, %v; want the command check", c, err)
 	}
 	job, err := c.Check.Job(c.Check.Password)
 	if err != nil || job.Address != "vpn.example.net" || job.Port != 1723 || job.Login != "ops1" || job.Password.Reveal() != "Blue-Kite-7" ||
@@ -75,7 +75,7 @@ func TestCheckVariables(t *testing.T) {
 	t.Setenv("CONNEXA_PORT", "tcp://10.0.0.1:8080") // Kubernetes sets this for a service named connexa
 	c, err := Parse(strings.Fields("check 192.0.2.1"), io.Discard)
 	if err != nil || c.Check.Login != "ops1" || c.Check.Encryption != "off" || c.Check.Password != "" {
-		t.Errorf("%+v, %v", c.Check, err)
+		t.Errorf("got %+v, %v; want the login and the encryption of the variables", c.Check, err)
 	}
 }
 

@@ -33,10 +33,10 @@ func TestEachFlagHasItsVariable(t *testing.T) {
 	t.Setenv("CONNEXA_METRICS_TOKEN", "Blue-Kite-7-Blue-Kite")
 	c, err := Parse(nil, io.Discard)
 	if err != nil || c.Serve.MetricsListen != "127.0.0.1:9090" || c.Serve.MetricsToken.Reveal() != "Blue-Kite-7-Blue-Kite" || c.Serve.Listen != "127.0.0.1:7777" || c.Serve.AdminPassword.Reveal() != "Blue-Kite-7" {
-		t.Fatalf("%+v, %v", c.Serve, err)
+		t.Fatalf("got %+v, %v; want the values of the variables", c.Serve, err)
 	}
 	if c, err = Parse([]string{"demo"}, io.Discard); err != nil || c.Demo.Listen != "127.0.0.1:7777" || c.Demo.AdminPassword.Reveal() != "Blue-Kite-7" {
-		t.Fatalf("%+v, %v", c.Demo, err)
+		t.Fatalf("got %+v, %v; want the values of the variables", c.Demo, err)
 	}
 }
 

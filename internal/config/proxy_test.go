@@ -11,7 +11,7 @@ func TestProxyFlags(t *testing.T) {
 	t.Setenv("CONNEXA_PROXY_PASSWORD", "Red-Fox-8")
 	c, err := Parse(strings.Fields("proxy vpn.example.net --login ops1"), io.Discard)
 	if err != nil || c.Proxy == nil {
-		t.Fatalf("%+v, %v", c, err)
+		t.Fatalf("got %+v, %v; want the command proxy", c, err)
 	}
 	p := c.Proxy
 	if p.At.String() != "127.0.0.1:1080" || p.User != "connexa" || p.ProxyPassword.Reveal() != "Red-Fox-8" || p.Password.Reveal() != "Blue-Kite-7" {

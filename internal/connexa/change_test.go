@@ -66,7 +66,7 @@ func TestNodeChangesKnowEveryInput(t *testing.T) {
 func TestChangesTextIsBounded(t *testing.T) {
 	text := ChangesText([]Change{{"node.comment", strings.Repeat("я", 2000), ""}, PasswordChange()})
 	if got := text.String(); strings.Count(got, "я") != maxChangeValue || !strings.Contains(got, "audit.change.secret") {
-		t.Errorf("%s", got)
+		t.Errorf("got %s, want a shortened value and a hidden secret", got)
 	}
 	if text := ChangesText(nil); !text.IsZero() {
 		t.Errorf("nothing changed, and it says %s", text)
@@ -105,6 +105,6 @@ func TestClientChangesKnowEveryInput(t *testing.T) {
 	tagged := is
 	tagged.Scope, tagged.Nodes, tagged.Tags = ScopeTags, nil, []string{"eu", "us"}
 	if text := ChangesText(ClientChanges(&is, &tagged, time.UTC)).String(); !strings.Contains(text, "clients.scope.tagged[eu, us]") {
-		t.Errorf("%s", text)
+		t.Errorf("got %s, want the tags eu and us", text)
 	}
 }

@@ -47,7 +47,7 @@ func TestPanelServersHaveDeadlines(t *testing.T) {
 	}
 	b := panelBounds(nil)
 	if b.Total < 1 || b.PerAddress < 1 || b.PerAddress >= b.Total {
-		t.Errorf("%+v", b)
+		t.Errorf("got %+v, want positive limits, the one per address below the total", b)
 	}
 	got, err := io.ReadAll(holdConn(t, p.metricsListener.Addr().String(), "POST /metrics"+unfinished))
 	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 405 ") || !strings.Contains(string(got), "Connection: close") {

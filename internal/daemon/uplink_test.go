@@ -83,7 +83,7 @@ func TestUplinkIsMeasuredOnceADay(t *testing.T) {
 	p.app.Speed.NoteSpeed(1, connexa.SpeedLive{})
 	first := p.awaitUplink(t)
 	if first.Found.Down == 0 || first.Found.Up == 0 || !first.Problem.IsZero() || time.Since(first.At) > time.Minute {
-		t.Errorf("%+v", first)
+		t.Errorf("got %+v, want a fresh measurement without a problem", first)
 	}
 	spent, err := p.db.SpeedSpent(t.Context())
 	if err != nil || spent.Hour < 2_000_000 {
@@ -99,7 +99,7 @@ func TestUplinkIsMeasuredOnceADay(t *testing.T) {
 		t.Fatal(err)
 	}
 	if u := p.awaitUplink(t); u.Found.Down != first.Found.Down || u.Problem.IsZero() || time.Since(u.At) > time.Minute {
-		t.Errorf("%+v", u)
+		t.Errorf("got %+v, want the first measurement and a fresh problem", u)
 	}
 }
 
@@ -108,30 +108,30 @@ func TestDemoMeasuresNoUplink(t *testing.T) {
 	p.cfg.Demo = true
 	p.app = p.newApp()
 	if u := p.awaitUplink(t); !u.At.IsZero() || !u.Problem.IsZero() {
-		t.Errorf("%+v", u)
+		t.Errorf("got %+v, want none", u)
 	}
 }
 
 func TestUplinkNeedsEndpoint(t *testing.T) {
 	p := idlePanel(t, "")
 	if u := p.awaitUplink(t); !u.At.IsZero() {
-		t.Errorf("%+v", u)
+		t.Errorf("got %+v, want none", u)
 	}
 	why, err := p.app.Speed.SpeedHold(t.Context(), 0)
 	if err != nil || why.Key != "run.notice.speed.endpoint" {
-		t.Errorf("%s, %v", why, err)
+		t.Errorf("got %s, %v; want run.notice.speed.endpoint", why, err)
 	}
 }
 
 func TestSpentBudgetHoldsSpeedTests(t *testing.T) {
 	p := idlePanel(t, "http://"+tunnelEndpoint)
 	if why, err := p.app.Speed.SpeedHold(t.Context(), 0); err != nil || !why.IsZero() {
-		t.Errorf("%s, %v", why, err)
+		t.Errorf("got %s, %v; want no hold", why, err)
 	}
 	p.countSpeedBytes(20e9)
 	why, err := p.app.Speed.SpeedHold(t.Context(), 0)
 	if err != nil || why.Key != "run.notice.speed.budget" || len(why.Args) != 1 {
-		t.Fatalf("%s, %v", why, err)
+		t.Fatalf("got %s, %v; want run.notice.speed.budget", why, err)
 	}
 	if until, ok := why.Args[0].(time.Time); !ok || until.Minute() != 0 || until.Before(time.Now()) || time.Until(until) > time.Hour {
 		t.Errorf("until %v", why.Args[0])

@@ -233,6 +233,6 @@ func echoThrough(t *testing.T, c net.Conn) {
 	}
 	var back [4]byte
 	if _, err := io.ReadFull(c, back[:]); err != nil || string(back[:]) != "here" {
-		t.Fatalf("%q, %v", back, err)
+		t.Fatalf("got %q, %v; want \"here\"", back, err)
 	}
 }

@@ -686,7 +686,7 @@ func TestNotices(t *testing.T) {
 			t.Fatalf("got the notices %v, want one of a failed service", got)
 		}
 		if n := notices[0]; n.NodeID != 2 || n.Text.Key != "notice.service.failed" || n.At.IsZero() {
-			t.Errorf("%+v", n)
+			t.Errorf("got the notice %+v, want one of the failed service of node 2", n)
 		}
 		b.passDials()
 		time.Sleep(2 * time.Hour)

@@ -48,14 +48,14 @@ func TestAnExitThatLacksSomething(t *testing.T) {
 	s.awaitState(t, 1, connexa.ServiceOnline)
 	seen := want(&connexa.VPN{Device: 3}, connexa.VPNFailed)
 	if seen.Reason.Key != "vpn.lack.openvpn" || seen.Fix != "apt-get install openvpn" || len(seen.Clients) != 0 {
-		t.Errorf("%+v", seen)
+		t.Errorf("got %+v, want the lack of openvpn with its fix", seen)
 	}
 	if page := getPage(t, s.webClient(t, 1, "socks5"), "http://web.lab.test/ip"); !strings.Contains(page, ".") {
-		t.Errorf("%q", page)
+		t.Errorf("got the page %q, want an address", page)
 	}
 	want(nil, connexa.VPNOff)
 	want(&connexa.VPN{Device: 4}, connexa.VPNFailed)
 	if g := s.awaitState(t, 1, connexa.ServiceOnline); g.Failures != 0 {
-		t.Errorf("%+v", g)
+		t.Errorf("got %+v, want no failures", g)
 	}
 }

@@ -267,7 +267,7 @@ func TestNotifierMutesFlappingNode(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		all := o.sentMessages()
 		if len(all) != 1 || !strings.HasPrefix(all[0].text, "en flaps") {
-			t.Errorf("%+v", all)
+			t.Errorf("got the messages %+v, want one about flapping", all)
 		}
 	})
 }
@@ -374,7 +374,7 @@ func TestNotifierReloadsChannels(t *testing.T) {
 		set(testChannel(1, connexa.NoticeNodeDown))
 		time.Sleep(2 * time.Minute)
 		if all := o.sentMessages(); len(all) != 0 {
-			t.Errorf("%+v", all)
+			t.Errorf("got the messages %+v, want none", all)
 		}
 		o.setAnswer(func(_ context.Context, attempt int) error {
 			if attempt == 1 {
@@ -391,7 +391,7 @@ func TestNotifierReloadsChannels(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		all := o.sentMessages()
 		if len(all) != 2 || all[1].to != "generic://127.0.0.1/fresh" || !strings.HasPrefix(all[1].text, "ru dropped") {
-			t.Errorf("%+v", all)
+			t.Errorf("got the messages %+v, want two, the second one to the new address in Russian", all)
 		}
 		set()
 		n.Notify(droppedNotice(4))
@@ -440,7 +440,7 @@ func TestTestMessageReportsFailure(t *testing.T) {
 			t.Error(err)
 		}
 		if all := o.sentMessages(); len(all) != 1 || all[0].at != 0 || !strings.HasPrefix(all[0].text, "en notify.test\n\nhttps://") {
-			t.Errorf("%+v", all)
+			t.Errorf("got the messages %+v, want one test message at once", all)
 		}
 		o.setAnswer(func(context.Context, int) error { return errors.New("generic://127.0.0.1/1 is gone") })
 		err := n.Test(t.Context(), store.list[0])

@@ -67,10 +67,10 @@ func TestSendWebhook(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.path != "/in/4fe1b2" || r.query != "a=b%26c&method=mine" || r.auth != "Bearer Blue-Kite-7" {
-		t.Errorf("%+v", r)
+		t.Errorf("got the request %+v, want the path, query and token of the address", r)
 	}
 	if body["message"] != "Узел 192.0.2.7 не отвечает" || body["title"] != "Connexa: one" || len(body) != 2 {
-		t.Errorf("%v", body)
+		t.Errorf("got the body %v, want the message and the title", body)
 	}
 }
 
@@ -239,7 +239,7 @@ func TestSilentServerIsAbandoned(t *testing.T) {
 	conn := <-taken
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 	_ = conn.Close()
 	_ = ln.Close()

@@ -207,7 +207,7 @@ func TestURLsWithoutUpload(t *testing.T) {
 	})
 	m, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointURLs, URL: s.URL}}, little)
 	if err != nil || m.Down == 0 || m.Up != 0 {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("got %+v, %v; want a download only", m, err)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestURLsThatAreSpecial(t *testing.T) {
 	})
 	e := []connexa.Endpoint{{Kind: connexa.EndpointURLs, URL: s.URL}}
 	if m, err := Measure(t.Context(), &Direct{}, e, little); err != nil || m.Down == 0 || m.Latency == 0 {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("got %+v, %v; want a download and a latency", m, err)
 	}
 	size.Store(1000)
 	var no *Refused
@@ -547,7 +547,7 @@ func TestBlackhole(t *testing.T) {
 			_, err = measureAgainst(t.Context(), deafTunnel{Direct: &Direct{}, deaf: stuck == "/up"}, e, to, little, p)
 			var no *NoInternet
 			if !errors.As(err, &no) || no.Code != CodeBlackhole {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want the code blackhole", err)
 			}
 		})
 	}
@@ -577,7 +577,7 @@ func (c deafConn) Arrived() (here, there int64) {
 func TestNoName(t *testing.T) {
 	_, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: "http://nobody.invalid"}}, Options{Beyond: []netip.AddrPort{}})
 	if _, ok := errors.AsType[*NoInternet](err); !ok {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want NoInternet", err)
 	}
 }
 
@@ -614,7 +614,7 @@ func TestErrorsTellNoSecret(t *testing.T) {
 	} {
 		_, err := Measure(t.Context(), &Direct{}, []connexa.Endpoint{e}, Options{Beyond: []netip.AddrPort{}})
 		if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), base64.StdEncoding.EncodeToString([]byte("hunter2"))) {
-			t.Errorf("%v", err)
+			t.Errorf("got %v, want an error without the password", err)
 		}
 	}
 }
@@ -633,7 +633,7 @@ func TestMeasureEndsWithItsContext(t *testing.T) {
 		cancel()
 	}()
 	if _, err := Measure(ctx, &Direct{}, []connexa.Endpoint{{Kind: connexa.EndpointOwn, URL: s.URL}}, Options{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
 
@@ -653,6 +653,6 @@ func TestDeadline(t *testing.T) {
 	_, err = measureAgainst(ctx, &Direct{}, e, to, little, plans[connexa.SpeedQuick])
 	var no *NoInternet
 	if !errors.As(err, &no) || no.Code != CodeTimeout {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want the code timeout", err)
 	}
 }

@@ -17,11 +17,11 @@ func TestExit(t *testing.T) {
 	refuses := connexa.Endpoint{Kind: connexa.EndpointOwn, URL: silent.URL}
 	a, err := Exit(t.Context(), &Direct{}, []connexa.Endpoint{refuses, {Kind: connexa.EndpointOwn, URL: own.URL}})
 	if err != nil || a.String() != "127.0.0.1" {
-		t.Errorf("%v, %v", a, err)
+		t.Errorf("got %v, %v; want 127.0.0.1", a, err)
 	}
 	var no *Refused
 	if a, err := Exit(t.Context(), &Direct{}, []connexa.Endpoint{refuses}); !errors.As(err, &no) || a.IsValid() {
-		t.Errorf("%v, %v", a, err)
+		t.Errorf("got %v, %v; want an error and no address", a, err)
 	}
 	if _, err := Exit(t.Context(), &Direct{}, nil); !errors.Is(err, ErrExitUnknown) {
 		t.Error(err)

@@ -64,30 +64,30 @@ func TestNextEndpointWhereOneRefuses(t *testing.T) {
 	r := newRig(t, "good")
 	m, err := speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{busy, broken, good}, small)
 	if err != nil || m.Endpoint != "speed.lab.test" || m.Down == 0 || m.Up == 0 || m.ExitIP != r.node.Exit().String() {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("got %+v, %v; want a measurement of both directions with the exit address", m, err)
 	}
 	m, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{busy, broken}, small)
 	var no *speed.Refused
 	if !errors.As(err, &no) || no.Status != 429 || no.Endpoint != "busy.lab.test" || no.RetryAfter != 7*time.Second || m.Down+m.Up != 0 {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("got %+v, %v; want status 429 and no measurement", m, err)
 	}
 	// An endpoint that is down is skipped too. If all fail, the error of a refusal is
 	// preferred.
 	down := connexa.Endpoint{Kind: connexa.EndpointOwn, URL: "http://198.51.100.1:81"}
 	if m, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{down, good}, small); err != nil || m.Down == 0 {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("got %+v, %v; want a measurement of the second endpoint", m, err)
 	}
 	if _, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{down, busy}, small); !errors.As(err, &no) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want the refusal of the second endpoint", err)
 	}
 	var lost *speed.NoInternet
 	if _, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{down}, small); !errors.As(err, &lost) || lost.Code != speed.CodeConnect {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want the code connect", err)
 	}
 	wrong := good
 	wrong.Token = "guessed"
 	if _, err = speed.Measure(t.Context(), r.newTunnel(t), []connexa.Endpoint{wrong}, small); !errors.As(err, &no) || no.Status != 401 {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want status 401", err)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestTunnelEndsUnderTheTest(t *testing.T) {
 	tunnel := newRig(t, "rate:1M+ends:1s").newTunnel(t)
 	m, err := speed.Measure(t.Context(), tunnel, []connexa.Endpoint{good}, speed.Options{})
 	if _, ok := errors.AsType[*pptp.Error](err); !ok {
-		t.Errorf("%+v, %v", m, err)
+		t.Errorf("got %+v, %v; want an error of the session", m, err)
 	}
 	tunnel = newRig(t, "good").newTunnel(t)
 	if err := tunnel.Close(); err != nil {
