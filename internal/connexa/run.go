@@ -179,7 +179,7 @@ type Probed struct {
 // StoredDetail is the trace and the detail as the history stores them.
 type StoredDetail struct {
 	Detail
-	Trace []StepResult `json:"rungs,omitempty"`
+	Trace []StepResult `json:"rungs,omitempty"` // the stored name of version 0.9
 }
 
 // MarshalDetail sets p.DetailJSON. It is the most expensive part of writing a result,
