@@ -154,7 +154,7 @@ func TestEndpointsAreListedOrderedAndTried(t *testing.T) {
 		t.Error("it was asked without its token")
 	}
 	fails = refused{}
-	b.asHTMX("button").post("/speed/endpoints/test", own...).hasStatus(t, http.StatusOK).contains(t, "the speed endpoint refuses").contains(t, "status 429")
+	b.asHTMX("button").post("/speed/endpoints/test", own...).hasStatus(t, http.StatusOK).contains(t, "the speed endpoint refused").contains(t, "status 429")
 	fails = errors.New("out of order")
 	b.asHTMX("button").post("/speed/endpoints/test", own...).hasStatus(t, http.StatusOK).contains(t, "out of order")
 	b.asHTMX("button").post("/speed/endpoints/test", "endpoint_kind", "own", "endpoint_url", "").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Enter the address.")

@@ -56,5 +56,5 @@ func TestNodeCharts(t *testing.T) {
 	b.waitTrue(`document.querySelectorAll(".probe-bars i").length === 3 && document.querySelector("#chart-latency canvas")`)
 	b.mustRun(chromedp.Evaluate[chromedp.Void](`document.querySelector(".probe-bars").focus()`))
 	b.pressKey("ArrowLeft")
-	b.waitTrue(hasText("#beats-say", "Ping:"))
+	b.waitTrue(hasText("#recent-text", "Ping:"))
 }
