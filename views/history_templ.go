@@ -14,7 +14,7 @@ import (
 	"strconv"
 )
 
-// beatsBox shows the recent probes as bars.
+// recentProbesBox shows the recent probes as bars.
 func recentProbesBox(n Node) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -480,7 +480,7 @@ func nextProbeBox(v NextProbe) templ.Component {
 	})
 }
 
-// flapMark marks a node that is flapping.
+// flappingIcon marks a node that is flapping.
 func flappingIcon() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -2292,7 +2292,7 @@ func Row(r NodeRow, speed bool) templ.Component {
 	})
 }
 
-// plainMark marks a node whose last session was not encrypted.
+// unencryptedIcon marks a node whose last session was not encrypted.
 func unencryptedIcon() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
