@@ -78,7 +78,7 @@ func TestCheckNamesTheCause(t *testing.T) {
 	}{
 		{"good", nil, connexa.IP, "", "All is well: a session came up, and was closed again."},
 		{"good", func(c *config.Check) { c.Password = "wrong" }, connexa.LCP, "auth.691", "Wrong login or password."},
-		{"refuse", nil, connexa.Resolve, "tcp.refused", "Port refused."},
+		{"refuse", nil, connexa.Resolve, "tcp.refused", "Connection refused."},
 		{"gre:silent", nil, connexa.Call, "gre.no_inbound", "No GRE came: blocked on the path, or the server is slow."},
 		{"auth:pap", nil, connexa.GRE, "auth.pap_not_allowed", "The server requires an unencrypted password (PAP)."},
 		{"auth:pap", func(c *config.Check) { c.AllowPAP = true }, connexa.IP, "", "All is well: a session came up, and was closed again."},
@@ -140,7 +140,7 @@ func TestCheckJSON(t *testing.T) {
 		t.Errorf("a session:\n%s\nwant\n%s", got, good)
 	}
 	c, _ = newCheckTest(t, "refuse")
-	const refused = `{"address":"ADDR","reached":"resolve","cause":"tcp.refused","message":"Port refused.",` +
+	const refused = `{"address":"ADDR","reached":"resolve","cause":"tcp.refused","message":"Connection refused.",` +
 		`"means":"MEANS","try":"TRY","evidence":"nothing listens there","steps":[` +
 		`{"step":"resolve","ok":true,"ms":N,"note":"…"},{"step":"tcp","ok":false,"ms":N,"note":"…"}]}` + "\n"
 	if got := run(c); got != refused {

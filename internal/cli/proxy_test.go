@@ -177,7 +177,7 @@ func TestProxyKeepsTrying(t *testing.T) {
 	p, out, errs := newProxy(t)
 	p.cfg.Port = "1" // no listener
 	end := startProxy(t, p, errs)
-	out.waitFor(t, "reconnecting  The tunnel could not be established. Port refused. Again in ")
+	out.waitFor(t, "reconnecting  The tunnel could not be established. Connection refused. Again in ")
 	if code := end(); code != ExitInterrupted {
 		t.Errorf("exit %d, printed %q", code, out)
 	}
