@@ -81,8 +81,8 @@ func someHistory(rng *rand.Rand, nodes []int64, n int, from time.Time, every tim
 	return rows
 }
 
-// spansOf computes the expected sums of rows, without SQL.
-func spansOf(rows []madeUp, length time.Duration) map[int64]map[int64]connexa.Bucket {
+// bucketsOf computes the expected sums of rows, without SQL.
+func bucketsOf(rows []madeUp, length time.Duration) map[int64]map[int64]connexa.Bucket {
 	sums := map[int64]map[int64]connexa.Bucket{}
 	for _, r := range rows {
 		if r.what != connexa.EntryProbe || r.stale {

@@ -91,13 +91,13 @@ func (d *DB) rollUpBatch(ctx context.Context, most int) (int64, error) {
 		if s, err = readSums(t, most); err != nil || s.rows == 0 {
 			return err
 		}
-		for key, span := range s.hours {
-			if err := t.exec(addHour, key.insertValues(span)...); err != nil {
+		for key, sum := range s.hours {
+			if err := t.exec(addHour, key.insertValues(sum)...); err != nil {
 				return err
 			}
 		}
-		for key, span := range s.days {
-			if err := t.exec(addDay, key.insertValues(span)...); err != nil {
+		for key, sum := range s.days {
+			if err := t.exec(addDay, key.insertValues(sum)...); err != nil {
 				return err
 			}
 		}

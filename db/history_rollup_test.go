@@ -36,17 +36,17 @@ func addNodes(t *testing.T, d *DB, n int) []int64 {
 	return ids
 }
 
-// sameSpans compares the history of each node in the database with rows.
-func sameSpans(t *testing.T, d *DB, nodes []int64, rows []madeUp, tier connexa.Tier, since time.Time) {
+// sameBuckets compares the history of each node in the database with rows.
+func sameBuckets(t *testing.T, d *DB, nodes []int64, rows []madeUp, tier connexa.Tier, since time.Time) {
 	t.Helper()
-	want := spansOf(rows, tier.Length())
+	want := bucketsOf(rows, tier.Length())
 	for _, id := range nodes {
-		got, err := d.NodeSpans(t.Context(), id, tier, since)
+		got, err := d.NodeBuckets(t.Context(), id, tier, since)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !slices.IsSortedFunc(got, func(a, b connexa.Bucket) int { return a.At.Compare(b.At) }) {
-			t.Errorf("node %d: the spans are not in order", id)
+			t.Errorf("node %d: the buckets are not in order", id)
 		}
 		left := len(want[id])
 		for _, s := range got {
@@ -58,7 +58,7 @@ func sameSpans(t *testing.T, d *DB, nodes []int64, rows []madeUp, tier connexa.T
 			left--
 		}
 		if left != 0 {
-			t.Errorf("node %d: %d spans are missing of %d", id, left, len(want[id]))
+			t.Errorf("node %d: %d buckets are missing of %d", id, left, len(want[id]))
 		}
 	}
 }
@@ -85,7 +85,7 @@ func TestRollCountsEachProbeOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := d.RollUp(t.Context()); err == nil {
-				t.Fatal("rolled up without a mark")
+				t.Fatal("rolled up without a position")
 			}
 			if _, err := d.write.Exec(`DROP TRIGGER broken`); err != nil {
 				t.Fatal(err)
@@ -103,13 +103,13 @@ func TestRollCountsEachProbeOnce(t *testing.T) {
 			}
 		}
 		// The answer includes rows that are not rolled up yet.
-		sameSpans(t, d, nodes[:1], rows[:written], connexa.EveryHour, start)
+		sameBuckets(t, d, nodes[:1], rows[:written], connexa.EveryHour, start)
 	}
 	if _, err := d.RollUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	sameSpans(t, d, nodes, rows, connexa.EveryHour, start)
-	sameSpans(t, d, nodes, rows, connexa.EveryDay, start)
+	sameBuckets(t, d, nodes, rows, connexa.EveryHour, start)
+	sameBuckets(t, d, nodes, rows, connexa.EveryDay, start)
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestRollUpAfterDeletedNode(t *testing.T) {
 	if n, err := d.RollUp(t.Context()); n != 20 || err != nil {
 		t.Fatalf("%d rows were rolled up, %v; want the 20 new ones", n, err)
 	}
-	sameSpans(t, d, nodes[:1], append(kept, more...), connexa.EveryHour, start)
+	sameBuckets(t, d, nodes[:1], append(kept, more...), connexa.EveryHour, start)
 	var gone int
 	count := func() int {
 		t.Helper()
@@ -156,7 +156,7 @@ func TestRollUpAfterDeletedNode(t *testing.T) {
 	if n, err := d.Prune(t.Context(), keep); n != 0 || err != nil {
 		t.Errorf("a second round deletes %d rows, %v", n, err)
 	}
-	sameSpans(t, d, nodes[:1], append(kept, more...), connexa.EveryDay, start)
+	sameBuckets(t, d, nodes[:1], append(kept, more...), connexa.EveryDay, start)
 }
 
 // TestPruneByTiers lets two years pass, with restarts and stopped rounds, and
@@ -199,8 +199,8 @@ func TestPruneByTiers(t *testing.T) {
 		return slices.DeleteFunc(slices.Clone(rows), func(r madeUp) bool { return r.at.Before(from) })
 	}
 	t.Run("14 days of probes are kept", func(t *testing.T) { checkProbesKept(t, d, nodes, since(ago(14)), ago(14)) })
-	t.Run("90 days of hours are kept", func(t *testing.T) { sameSpans(t, d, nodes, since(ago(90)), connexa.EveryHour, ago(90)) })
-	t.Run("730 days of days are kept", func(t *testing.T) { sameSpans(t, d, nodes, since(ago(730)), connexa.EveryDay, ago(730)) })
+	t.Run("90 days of hours are kept", func(t *testing.T) { sameBuckets(t, d, nodes, since(ago(90)), connexa.EveryHour, ago(90)) })
+	t.Run("730 days of days are kept", func(t *testing.T) { sameBuckets(t, d, nodes, since(ago(730)), connexa.EveryDay, ago(730)) })
 	t.Run("older rows are deleted", func(t *testing.T) { checkOlderRowsDeleted(t, d, keep, ago) })
 	t.Run("older changes of status are kept", func(t *testing.T) {
 		var n int
@@ -230,15 +230,15 @@ func checkOlderRowsDeleted(t *testing.T, d *DB, keep connexa.Retention, ago func
 func checkProbesKept(t *testing.T, d *DB, nodes []int64, rows []madeUp, from time.Time) {
 	t.Helper()
 	for _, id := range nodes {
-		spans, err := d.NodeSpans(t.Context(), id, connexa.EveryProbe, from)
+		buckets, err := d.NodeBuckets(t.Context(), id, connexa.EveryProbe, from)
 		want := 0
 		for _, r := range rows {
 			if r.node == id && r.what == connexa.EntryProbe && !r.stale {
 				want++
 			}
 		}
-		if err != nil || len(spans) != want {
-			t.Errorf("node %d: got %d probes, %v; want %d", id, len(spans), err, want)
+		if err != nil || len(buckets) != want {
+			t.Errorf("node %d: got %d probes, %v; want %d", id, len(buckets), err, want)
 		}
 	}
 }

@@ -87,12 +87,12 @@ func (d *DB) Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connex
 		if n.Last.At.IsZero() || toMillis(n.Last.At) <= until[n.ID] {
 			continue
 		}
-		mark := connexa.ResultGood
+		result := connexa.ResultGood
 		// If only the measurement failed, the login was good.
 		if n.Last.Cause != "" && n.Last.Cause.Step() != connexa.Internet {
-			mark = connexa.ResultBad
+			result = connexa.ResultBad
 		}
-		s := append(sparks[n.ID], connexa.SparkOf(mark, n.Last.Reached, n.Last.Latency))
+		s := append(sparks[n.ID], connexa.SparkOf(result, n.Last.Reached, n.Last.Latency))
 		sparks[n.ID] = s[max(0, len(s)-connexa.MaxSpark):]
 	}
 	return sparks, nil

@@ -18,7 +18,7 @@ type historyStore interface {
 	LastProbe(ctx context.Context, nodeID int64) (connexa.Entry, error)
 	BasisProbe(ctx context.Context, nodeID int64, b connexa.Basis) (connexa.Entry, error)
 	WholeHistory(ctx context.Context, nodeID int64) iter.Seq2[connexa.Entry, error]
-	NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) ([]connexa.Bucket, error)
+	NodeBuckets(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) ([]connexa.Bucket, error)
 	Sparks(ctx context.Context, nodes []connexa.Node) (map[int64]connexa.Spark, error)
 	Fleet(ctx context.Context) (connexa.Fleet, error)
 	Uplink(ctx context.Context) (connexa.Uplink, error)
@@ -146,7 +146,7 @@ func (a *History) NodeBuckets(ctx context.Context, id int64, p connexa.Period) (
 	}
 	now := a.env.Now()
 	v := NodeBuckets{From: now.Add(-p.Length()), To: now, Tier: p.Tier(s.Retention())}
-	buckets, err := a.store.NodeSpans(ctx, id, v.Tier, v.From)
+	buckets, err := a.store.NodeBuckets(ctx, id, v.Tier, v.From)
 	if err != nil {
 		return NodeBuckets{}, err
 	}
@@ -181,7 +181,7 @@ func (a *History) NodeSums(ctx context.Context, id int64, tier connexa.Tier) (co
 	if tier == connexa.EveryDay {
 		days = s.HistoryDayDays
 	}
-	buckets, err := a.store.NodeSpans(ctx, id, tier, a.env.Now().Add(-time.Duration(days)*24*time.Hour))
+	buckets, err := a.store.NodeBuckets(ctx, id, tier, a.env.Now().Add(-time.Duration(days)*24*time.Hour))
 	return n, buckets, err
 }
 

@@ -10,15 +10,15 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// maxSpans is the maximum number of probes in a chart.
-const maxSpans = 50_000
+// maxPoints is the maximum number of probes in a chart.
+const maxPoints = 50_000
 
-// NodeSpans returns the history of a node since a time, the oldest first: every probe, or
-// the sums of each hour or day (UTC). A period without probes has no span.
-func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) (spans []connexa.Bucket, err error) {
+// NodeBuckets returns the history of a node since a time, the oldest first: every probe, or
+// the sums of each hour or day (UTC). A period without probes has no bucket.
+func (d *DB) NodeBuckets(ctx context.Context, nodeID int64, tier connexa.Tier, since time.Time) (buckets []connexa.Bucket, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("spans of node %d: %w", nodeID, err)
+			err = fmt.Errorf("buckets of node %d: %w", nodeID, err)
 		}
 	}()
 	tx, err := d.read.BeginTx(ctx, nil) // one snapshot of the sums and of the rows that are not rolled up
@@ -35,7 +35,7 @@ func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, sin
 	}
 	from := toMillis(since)
 	from -= from % length
-	if spans, err = readSpans(ctx, tx, table, nodeID, from, d.now().Add(time.Hour).UnixMilli(), length); err != nil {
+	if buckets, err = readBuckets(ctx, tx, table, nodeID, from, d.now().Add(time.Hour).UnixMilli(), length); err != nil {
 		return nil, err
 	}
 	var upto int64
@@ -49,18 +49,18 @@ func (d *DB) NodeSpans(ctx context.Context, nodeID int64, tier connexa.Tier, sin
 	for _, p := range fresh {
 		at := toMillis(p.At)
 		p.At = fromMillis(at - at%length)
-		if i, found := slices.BinarySearchFunc(spans, p.At, func(s connexa.Bucket, at time.Time) int { return s.At.Compare(at) }); found {
-			spans[i].Add(p)
+		if i, found := slices.BinarySearchFunc(buckets, p.At, func(s connexa.Bucket, at time.Time) int { return s.At.Compare(at) }); found {
+			buckets[i].Add(p)
 		} else {
-			spans = slices.Insert(spans, i, p)
+			buckets = slices.Insert(buckets, i, p)
 		}
 	}
-	return spans, nil
+	return buckets, nil
 }
 
-// readSpans reads the sums of a node. Each one is looked up, because they are clustered
+// readBuckets reads the sums of a node. Each one is looked up, because they are clustered
 // by time.
-func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, length int64) ([]connexa.Bucket, error) {
+func readBuckets(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, length int64) ([]connexa.Bucket, error) {
 	rows, err := tx.QueryContext(ctx, `
 		WITH RECURSIVE t(at) AS (SELECT ? UNION ALL SELECT at + ? FROM t WHERE at < ?)
 		SELECT s.at, good, slow, bad, inconclusive, turns, attempts, lost,
@@ -71,7 +71,7 @@ func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, 
 		return nil, err
 	}
 	defer rows.Close()
-	var spans []connexa.Bucket
+	var buckets []connexa.Bucket
 	for rows.Next() {
 		var s connexa.Bucket
 		var at int64
@@ -81,26 +81,26 @@ func readSpans(ctx context.Context, tx *sql.Tx, table string, nodeID, from, to, 
 			return nil, err
 		}
 		s.At = fromMillis(at)
-		if n := len(spans); n > 0 && spans[n-1].At.Equal(s.At) { // another kind of probe
-			spans[n-1].Add(s)
+		if n := len(buckets); n > 0 && buckets[n-1].At.Equal(s.At) { // another kind of probe
+			buckets[n-1].Add(s)
 		} else {
-			spans = append(spans, s)
+			buckets = append(buckets, s)
 		}
 	}
-	return spans, rows.Err()
+	return buckets, rows.Err()
 }
 
-// probesSince reads the probes of a node with ids over after, each as a span. It begins
+// probesSince reads the probes of a node with ids over after, each as a bucket. It begins
 // with the newest, because only ids are in order and indexed.
 func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since time.Time) ([]connexa.Bucket, error) {
 	rows, err := tx.QueryContext(ctx, `
 		SELECT at, what, stale, result, before <> after, attempts, lost, reached, coalesce(latency, 0), coalesce(down, 0), coalesce(up, 0)
-		FROM history WHERE node_id = ? AND id > ? ORDER BY id DESC LIMIT ?`, nodeID, after, maxSpans)
+		FROM history WHERE node_id = ? AND id > ? ORDER BY id DESC LIMIT ?`, nodeID, after, maxPoints)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var spans []connexa.Bucket
+	var buckets []connexa.Bucket
 	for rows.Next() {
 		var (
 			s                     connexa.Bucket
@@ -122,12 +122,12 @@ func probesSince(ctx context.Context, tx *sql.Tx, nodeID, after int64, since tim
 		s.At = fromMillis(at)
 		s.Count(result)
 		s.Measure(connexa.StepAt(reached), latency, down, up)
-		spans = append(spans, s)
+		buckets = append(buckets, s)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	slices.Reverse(spans)
-	slices.SortStableFunc(spans, func(a, b connexa.Bucket) int { return a.At.Compare(b.At) })
-	return spans, nil
+	slices.Reverse(buckets)
+	slices.SortStableFunc(buckets, func(a, b connexa.Bucket) int { return a.At.Compare(b.At) })
+	return buckets, nil
 }
