@@ -22,7 +22,7 @@ func clientSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		r.Sources = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}
 		r.Live = connexa.ClientLive{Up: 31e9, Down: 203e9, Open: 12, SeenAt: now.Add(-time.Minute), SeenFrom: "192.0.2.77"}
 	})
-	spent := row(2, "a-name-as-long-as-a-name-of-an-access-user-may-be-which-is-64-ch", func(r *ClientRow) {
+	spent := row(2, "a-name-as-long-as-the-name-of-a-client-may-be-which-is-64-charac", func(r *ClientRow) {
 		r.Scope, r.Nodes, r.Quota = connexa.ScopeNodes, []int64{8}, 5e9
 		r.Live = connexa.ClientLive{
 			State: connexa.ClientOverQuota, Up: 1e9, Down: 4e9, SeenAt: now.Add(-30 * time.Hour), SeenFrom: "2001:db8:1234:5678:9abc:def0:1234:5678",
