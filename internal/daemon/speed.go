@@ -138,7 +138,7 @@ func (p *Panel) speedMeters() app.SpeedMeters {
 	if !p.cfg.Demo { // its endpoint is inside the tunnels
 		m.Uplink = func(ctx context.Context, endpoints []connexa.Endpoint, set connexa.SpeedSettings) (connexa.Measurement, connexa.Cause) {
 			m, err := speed.Measure(ctx, &speed.Direct{Dialer: p.outboundGuard().Dialer()}, endpoints, speed.Options{Mode: set.Mode, DownBytes: set.Cap(), UpBytes: set.Cap()})
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				p.log.Warn("measure the uplink", "err", err)
 			}
 			return m, probe.MeasureCause(err)
