@@ -76,13 +76,13 @@ func TestCheckNamesTheCause(t *testing.T) {
 		cause   connexa.Cause
 		message string
 	}{
-		{"good", nil, connexa.IP, "", "All is well: a session came up, and was closed again."},
+		{"good", nil, connexa.IP, "", "OK: a session was established and closed again."},
 		{"good", func(c *config.Check) { c.Password = "wrong" }, connexa.LCP, "auth.691", "Wrong login or password."},
 		{"refuse", nil, connexa.Resolve, "tcp.refused", "Connection refused."},
 		{"gre:silent", nil, connexa.Call, "gre.no_inbound", "No GRE came: blocked on the path, or the server is slow."},
 		{"auth:pap", nil, connexa.GRE, "auth.pap_not_allowed", "The server requires an unencrypted password (PAP)."},
-		{"auth:pap", func(c *config.Check) { c.AllowPAP = true }, connexa.IP, "", "All is well: a session came up, and was closed again."},
-		{"mppe:none", nil, connexa.IP, "", "All is well: a session came up, and was closed again."},
+		{"auth:pap", func(c *config.Check) { c.AllowPAP = true }, connexa.IP, "", "OK: a session was established and closed again."},
+		{"mppe:none", nil, connexa.IP, "", "OK: a session was established and closed again."},
 		{"mppe:none", func(c *config.Check) { c.Encryption = "required" }, connexa.Auth, "encryption.refused", "The server refuses encryption."},
 		{"mppe-required", func(c *config.Check) { c.Encryption = "off" }, connexa.Auth, "encryption.required_by_server", "The server requires encryption."},
 	} {
@@ -130,7 +130,7 @@ func TestCheckJSON(t *testing.T) {
 		return s
 	}
 	c, _ := newCheckTest(t, "good")
-	const good = `{"address":"ADDR","reached":"ip","cause":"","message":"All is well: a session came up, and was closed again.","steps":[` +
+	const good = `{"address":"ADDR","reached":"ip","cause":"","message":"OK: a session was established and closed again.","steps":[` +
 		`{"step":"resolve","ok":true,"ms":N,"note":"…"},{"step":"tcp","ok":true,"ms":N,"note":"…"},` +
 		`{"step":"control","ok":true,"ms":N,"note":"…"},{"step":"call","ok":true,"ms":N,"note":"…"},` +
 		`{"step":"gre","ok":true,"ms":N,"note":"…"},{"step":"lcp","ok":true,"ms":N,"note":"…"},` +

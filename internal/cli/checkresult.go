@@ -88,7 +88,7 @@ func (c *checkResult) setServerResult(p connexa.Probed, unmeasured error, words 
 		c.Flag = c.adviseFlag()
 		return
 	}
-	c.Message = "All is well: a session came up, and was closed again."
+	c.Message = "OK: a session was established and closed again."
 	if s.Bits == 0 {
 		c.Means = "The session is not encrypted: anyone on the way can read what goes through the tunnel."
 	}

@@ -58,14 +58,14 @@ func (c *checkResult) setSpeed(m *connexa.Measurement, failed error) {
 		s.LoadedDown, s.LoadedUp = toMilliseconds(m.LoadedDown), toMilliseconds(m.LoadedUp)
 	}
 	c.Speed, c.Seen, c.Evidence = s, "", ""
-	c.Message = "All is well: a session came up, was measured and closed again."
+	c.Message = "OK: a session was established, measured and closed again."
 	switch {
 	case failed != nil:
 		s.UpCause, s.UpReason = probe.MeasureCause(failed), failed.Error()
 		c.Message = "A session came up and was closed again. The download was measured, the upload was not: " + s.UpReason + "."
 	case m.Up == 0:
 		s.UpReason = noUpload
-		c.Message = "All is well: a session came up, its download was measured, and it was closed again."
+		c.Message = "OK: a session was established, its download was measured, and it was closed again."
 	default:
 		up := toMbps(m.Up)
 		s.UpMbps = &up

@@ -117,7 +117,7 @@ func TestCheckSpeedWithoutUpload(t *testing.T) {
 			if cause, _ := got.Speed["up_cause"].(string); cause != string(tt.cause) || !strings.Contains(fmt.Sprint(got.Speed["up_reason"]), tt.why) {
 				t.Errorf("%s", out.String())
 			}
-			if strings.Contains(got.Message, "All is well") != tt.well {
+			if strings.HasPrefix(got.Message, "OK: ") != tt.well {
 				t.Errorf("the message is %q", got.Message)
 			}
 		})
