@@ -22,7 +22,7 @@ func (d *DB) AddFirstAccount(ctx context.Context, name, passwordHash string, mus
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("add the first user: %w", err)
+		return false, fmt.Errorf("add the first account: %w", err)
 	}
 	return added, nil
 }
@@ -52,18 +52,18 @@ func (d *DB) scanAccount(ctx context.Context, query string, arg any) (connexa.Ac
 	var created, changed int64
 	err := d.read.QueryRowContext(ctx, query, arg).Scan(&u.ID, &u.Name, &u.PasswordHash, &created, &changed, &u.MustChange)
 	if err != nil {
-		return connexa.Account{}, fmt.Errorf("read a user: %w", translateError(err))
+		return connexa.Account{}, fmt.Errorf("read an account: %w", translateError(err))
 	}
 	u.CreatedAt, u.ChangedAt = fromMillis(created), fromMillis(changed)
 	return u, nil
 }
 
-// SetPassword stores a password hash that the user has chosen, and ends all sessions of
+// SetPassword stores a password hash that its owner has chosen, and ends all sessions of
 // the account except the one with the token keep. It returns the number of ended
 // sessions.
-func (d *DB) SetPassword(ctx context.Context, userID int64, passwordHash string, keep connexa.Secret) (ended int, err error) {
+func (d *DB) SetPassword(ctx context.Context, accountID int64, passwordHash string, keep connexa.Secret) (ended int, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		ended, err = setPassword(ctx, tx, userID, passwordHash, false, tokenHash(keep), toMillis(d.now()))
+		ended, err = setPassword(ctx, tx, accountID, passwordHash, false, tokenHash(keep), toMillis(d.now()))
 		return err
 	})
 	return ended, err
@@ -71,13 +71,13 @@ func (d *DB) SetPassword(ctx context.Context, userID int64, passwordHash string,
 
 // setPassword writes a new password. It always increases changed_at, because that makes
 // the devices unknown that knew the old password.
-func setPassword(ctx context.Context, tx *sql.Tx, userID int64, passwordHash string, mustChange bool, keep []byte, now int64) (ended int, err error) {
+func setPassword(ctx context.Context, tx *sql.Tx, accountID int64, passwordHash string, mustChange bool, keep []byte, now int64) (ended int, err error) {
 	err = oneRow(tx.ExecContext(ctx, `UPDATE accounts SET password_hash = ?, changed_at = max(?, changed_at + 1), must_change = ? WHERE id = ?`,
-		passwordHash, now, mustChange, userID))
+		passwordHash, now, mustChange, accountID))
 	if err != nil {
 		return 0, fmt.Errorf("set a password: %w", err)
 	}
-	n, err := rowsChanged(tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, keep))
+	n, err := rowsChanged(tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, accountID, keep))
 	if err != nil {
 		return 0, fmt.Errorf("end the other sessions: %w", err)
 	}

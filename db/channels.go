@@ -52,7 +52,7 @@ func (d *DB) queryChannels(ctx context.Context, where string, args ...any) ([]co
 			return nil, fmt.Errorf("channel %d: %w", c.ID, err)
 		}
 		c.Address, c.SentAt, c.FailedAt = connexa.Secret(address), fromMillis(sent), fromMillis(failed)
-		for _, k := range connexa.NoticeSwitches() {
+		for _, k := range connexa.NotificationSwitches() {
 			if strings.Contains(","+kinds+",", ","+string(k)+",") {
 				c.Kinds = append(c.Kinds, k)
 			}
@@ -98,7 +98,7 @@ func (d *DB) SaveChannel(ctx context.Context, c connexa.Channel) error {
 	})
 }
 
-func setChannelKinds(ctx context.Context, tx *sql.Tx, id int64, kinds []connexa.NoticeKind) error {
+func setChannelKinds(ctx context.Context, tx *sql.Tx, id int64, kinds []connexa.NotificationKind) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM channel_kinds WHERE channel_id = ?`, id); err != nil {
 		return fmt.Errorf("set the events of channel %d: %w", id, err)
 	}
@@ -141,10 +141,10 @@ func (d *DB) noteChannel(ctx context.Context, id int64, query string, args ...an
 	})
 }
 
-// LoginAddresses lists the addresses from which a user has logged in before.
-func (d *DB) LoginAddresses(ctx context.Context, user string) ([]string, error) {
+// LoginAddresses lists the addresses from which an account has logged in before.
+func (d *DB) LoginAddresses(ctx context.Context, account string) ([]string, error) {
 	var list []string
-	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT DISTINCT address FROM audit WHERE act = ? AND account = ?`, connexa.ActLogin, user)) {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT DISTINCT address FROM audit WHERE act = ? AND account = ?`, connexa.ActLogin, account)) {
 		var a string
 		if err := scan(&a); err != nil {
 			return nil, fmt.Errorf("list the addresses of logins: %w", err)

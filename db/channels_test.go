@@ -14,7 +14,7 @@ func TestChannelsAreKeptAndSealed(t *testing.T) {
 	ctx := t.Context()
 	want := connexa.Channel{
 		Name: "Ops", Address: "telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw@telegram?chats=-100123", Lang: "ru", On: true,
-		Kinds: []connexa.NoticeKind{connexa.NoticeServiceFailed, connexa.NoticeNewLogin},
+		Kinds: []connexa.NotificationKind{connexa.NotifyServiceFailed, connexa.NotifyNewLogin},
 	}
 	id, err := d.AddChannel(ctx, want, 2)
 	if err != nil {
@@ -32,7 +32,7 @@ func TestChannelsAreKeptAndSealed(t *testing.T) {
 		}
 		want.SentAt, want.FailedAt, want.Problem = at.Add(time.Minute), at, "refused"
 		checkChannel(t, d, want)
-		want.Name, want.On, want.Kinds = "Ops 2", false, []connexa.NoticeKind{connexa.NoticeRunFinished}
+		want.Name, want.On, want.Kinds = "Ops 2", false, []connexa.NotificationKind{connexa.NotifyRunFinished}
 		edit := want
 		edit.Address = ""
 		if err := d.SaveChannel(ctx, edit); err != nil {

@@ -111,11 +111,11 @@ func (d *DB) EditClient(ctx context.Context, u connexa.Client, password connexa.
 
 // setClientNodes stores the nodes whose services a client may use. It leaves out deleted
 // nodes.
-func setClientNodes(ctx context.Context, tx *sql.Tx, user int64, nodes []int64) error {
+func setClientNodes(ctx context.Context, tx *sql.Tx, client int64, nodes []int64) error {
 	if len(nodes) == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO client_nodes SELECT ?, id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, user, jsonIDs(nodes))
+	_, err := tx.ExecContext(ctx, `INSERT INTO client_nodes SELECT ?, id FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, client, jsonIDs(nodes))
 	return err
 }
 
@@ -163,28 +163,28 @@ func (d *DB) changeClient(ctx context.Context, id int64, query string, args ...a
 
 // Clients lists the clients by name.
 func (d *DB) Clients(ctx context.Context) ([]connexa.Client, error) {
-	var users []connexa.Client
+	var clients []connexa.Client
 	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT `+clientColumns+` FROM clients ORDER BY name`)) {
 		u, err := scanClient(scan)
 		if err != nil {
 			return nil, fmt.Errorf("list the clients: %w", err)
 		}
-		users = append(users, u)
+		clients = append(clients, u)
 	}
 	nodes, err := d.clientNodes(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	for i := range users {
-		users[i].Nodes = nodes[users[i].ID]
+	for i := range clients {
+		clients[i].Nodes = nodes[clients[i].ID]
 	}
-	return users, nil
+	return clients, nil
 }
 
 // clientNodes returns the named nodes of a client, or of all clients for 0, by client.
-func (d *DB) clientNodes(ctx context.Context, user int64) (map[int64][]int64, error) {
+func (d *DB) clientNodes(ctx context.Context, client int64) (map[int64][]int64, error) {
 	nodes := map[int64][]int64{}
-	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT client_id, node_id FROM client_nodes WHERE ?1 = 0 OR client_id = ?1 ORDER BY client_id, node_id`, user)) {
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT client_id, node_id FROM client_nodes WHERE ?1 = 0 OR client_id = ?1 ORDER BY client_id, node_id`, client)) {
 		var u, n int64
 		if err := scan(&u, &n); err != nil {
 			return nil, fmt.Errorf("list the nodes of clients: %w", err)

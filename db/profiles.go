@@ -73,10 +73,10 @@ func (d *DB) DeleteProfile(ctx context.Context, id int64) error {
 
 // Profiles lists the profiles of one client, or of all clients for 0, by client, the
 // newest first.
-func (d *DB) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error) {
+func (d *DB) Profiles(ctx context.Context, client int64) ([]connexa.Profile, error) {
 	var list []connexa.Profile
 	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles p JOIN clients u ON u.id = p.client_id
-		WHERE ?1 = 0 OR p.client_id = ?1 ORDER BY u.name, p.revoked_at > 0, p.id DESC`, user)) {
+		WHERE ?1 = 0 OR p.client_id = ?1 ORDER BY u.name, p.revoked_at > 0, p.id DESC`, client)) {
 		p, err := scanProfile(scan)
 		if err != nil {
 			return nil, fmt.Errorf("list profiles: %w", err)

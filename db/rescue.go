@@ -71,7 +71,7 @@ func (r *Rescue) SetPassword(ctx context.Context, name, passwordHash string, mus
 		return "", 0, connexa.Errorf(connexa.NotFound, "start.rescue.user", name)
 	}
 	if err != nil {
-		return "", 0, fmt.Errorf("read the user: %w", err)
+		return "", 0, fmt.Errorf("read the account: %w", err)
 	}
 	now := toMillis(time.Now())
 	if ended, err = setPassword(ctx, tx, id, passwordHash, mustChange, []byte{}, now); err != nil {

@@ -126,7 +126,7 @@ func TestChecksKnowTheNouns(t *testing.T) {
 		{"clients", "period", jsonTexts(connexa.QuotaPeriods())},
 		{"traffic", "span", jsonTexts(connexa.TrafficSpans())},
 		{"channels", "lang", connexa.ChannelLangs()},
-		{"channel_kinds", "kind", jsonTexts(connexa.NoticeSwitches())},
+		{"channel_kinds", "kind", jsonTexts(connexa.NotificationSwitches())},
 		{"import_lines", "class", jsonTexts([]connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad})},
 	} {
 		got := checkList(t, d, tt.table, tt.column)

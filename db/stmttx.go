@@ -139,7 +139,7 @@ func (t *stmtTx) execCount(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// queryEach calls each with every row of a query that has that number of columns.
+// queryEach runs query and calls each for every row. columns is their number of columns.
 func (t *stmtTx) queryEach(query string, columns int, each func(row []driver.Value), args ...any) error {
 	s, err := t.prepare(query)
 	if err != nil {

@@ -15,8 +15,8 @@ const (
 )
 
 // runThrottled does long work on the database in small transactions, so that more urgent
-// work comes first: it calls one with the maximum number of rows until done is true. The
-// number follows from the duration of the last batch, including the wait for the writer,
+// work comes first. It calls one, with the maximum number of rows, until one returns done.
+// That number follows from the duration of the last batch, including the wait for the writer,
 // so a busy panel is hardly disturbed.
 func (d *DB) runThrottled(ctx context.Context, one func(ctx context.Context, most int) (n int64, done bool, err error)) (total int64, err error) {
 	for most := firstBatch; ; {

@@ -13,7 +13,7 @@ import (
 // hour.
 const samplesKept = 24 * time.Hour
 
-// sampleLength is the length of a sample.
+// sampleLength is the time span of one traffic sample.
 const sampleLength = 10 * time.Second
 
 // SampleServices adds the traffic of services until at to their counters and samples, and

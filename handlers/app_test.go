@@ -22,7 +22,7 @@ type parts struct {
 	try      func(context.Context, connexa.Endpoint) (connexa.Measurement, error)
 	notifier interface {
 		Check(connexa.Secret) error
-		Notify(connexa.Notice)
+		Notify(connexa.Notification)
 		Test(context.Context, connexa.Channel) error
 		Wake()
 	}

@@ -37,7 +37,7 @@ func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in := connexa.ChannelInput{Name: c.Name, Lang: c.Lang, On: c.On, Service: views.ChannelService(c.Service())}
+	in := connexa.ChannelInput{Name: c.Name, Lang: c.Lang, On: c.On, Service: views.ChannelService(c.Transport())}
 	for _, k := range c.Kinds {
 		in.Kinds = append(in.Kinds, string(k))
 	}

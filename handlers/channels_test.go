@@ -140,10 +140,10 @@ func TestATestSaysWhetherItWentOut(t *testing.T) {
 // noticeRecorder is a notifier that records notices.
 type noticeRecorder struct {
 	*notify.Notifier
-	notices []connexa.Notice
+	notices []connexa.Notification
 }
 
-func (n *noticeRecorder) Notify(notice connexa.Notice) { n.notices = append(n.notices, notice) }
+func (n *noticeRecorder) Notify(notice connexa.Notification) { n.notices = append(n.notices, notice) }
 
 func TestALoginFromANewAddressIsNews(t *testing.T) {
 	p := startPanel(t, behindProxy)
@@ -172,7 +172,7 @@ func TestALoginFromANewAddressIsNews(t *testing.T) {
 		}
 	}
 	first := n.notices[0]
-	if first.Kind != connexa.NoticeNewLogin || i18n.New(i18n.English, nil).Text(first.Text) != "admin logged in from a new address: 192.0.2.2." || first.At.IsZero() {
+	if first.Kind != connexa.NotifyNewLogin || i18n.New(i18n.English, nil).Text(first.Text) != "admin logged in from a new address: 192.0.2.2." || first.At.IsZero() {
 		t.Errorf("got %+v, want a notice of a new login", first)
 	}
 }

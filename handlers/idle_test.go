@@ -70,7 +70,7 @@ func (w *streamWriter) takeWritten() string {
 type quietly struct{}
 
 func (quietly) Check(connexa.Secret) error                  { return nil }
-func (quietly) Notify(connexa.Notice)                       {}
+func (quietly) Notify(connexa.Notification)                 {}
 func (quietly) Test(context.Context, connexa.Channel) error { return nil }
 func (quietly) Wake()                                       {}
 

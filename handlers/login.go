@@ -29,9 +29,9 @@ func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) error {
 	if known.ID != "" {
 		conns.Admit(r.Context())
 	}
-	user, err := h.accounts.Login(r.Context(), form.Name, connexa.Secret(r.PostForm.Get("password")), known)
+	account, err := h.accounts.Login(r.Context(), form.Name, connexa.Secret(r.PostForm.Get("password")), known)
 	if err == nil {
-		err = h.beginSession(w, r, user)
+		err = h.beginSession(w, r, account)
 	}
 	if err != nil {
 		status, wait, ok := h.promptStatus(w, err)

@@ -105,7 +105,7 @@ func (h *Handlers) logRequests(next http.Handler) http.Handler {
 			h.log.LogAttrs(r.Context(), level, "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status),
 				slog.Int64("bytes", rec.bytes), slog.Float64("ms", float64(time.Since(start).Microseconds())/1000),
-				slog.String("peer", v.address), slog.String("user", v.account))
+				slog.String("peer", v.address), slog.String("account", v.account))
 		}()
 		next.ServeHTTP(rec, r)
 	})

@@ -42,8 +42,8 @@ func TestTheMonitorIsOfferedAfterTheFirstGoodRun(t *testing.T) {
 	b.get("/").lacks(t, "offer-monitor")
 	b.get("/runs/1").lacks(t, "offer-monitor")
 	p.runMonitor(1, connexa.Login, connexa.LoggedIn)
-	b.get("/").contains(t, "Turn on automatic checks?").contains(t, `href="/settings#monitor"`)
-	b.get("/runs/2").contains(t, "Turn on automatic checks?")
+	b.get("/").contains(t, "Turn on automatic tests?").contains(t, `href="/settings#monitor"`)
+	b.get("/runs/2").contains(t, "Turn on automatic tests?")
 	b.get("/nodes").lacks(t, "offer-monitor")
 
 	// A declined offer does not come back.

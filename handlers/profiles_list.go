@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"cmp"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +14,7 @@ import (
 
 // listProfiles answers GET /profiles with all profiles and the form of a new one.
 func (h *Handlers) listProfiles(w http.ResponseWriter, r *http.Request) error {
-	values := map[string]string{"user": r.URL.Query().Get("user")}
+	values := map[string]string{"client": clientOf(r.URL.Query())}
 	return h.profilesView(w, r, http.StatusOK, views.ProfileForm{Values: values})
 }
 
@@ -34,7 +36,10 @@ func (h *Handlers) profilesView(w http.ResponseWriter, r *http.Request, status i
 	return h.renderStatus(w, r, status, views.ProfilesPage(h.layoutData(w, r, connexa.T("profiles.title"), views.NavServices), v))
 }
 
-// wantedNode returns the node that the user wants a profile for, or zero.
+// clientOf returns the parameter "client". It was named "user" in version 0.9.
+func clientOf(v url.Values) string { return cmp.Or(v.Get("client"), v.Get("user")) }
+
+// wantedNode returns the node that the account wants a profile for, or zero.
 func wantedNode(r *http.Request) int64 {
 	id, err := strconv.ParseInt(r.URL.Query().Get("node"), 10, 64)
 	if err != nil || id < 0 {
@@ -50,13 +55,14 @@ func (h *Handlers) addProfile(w http.ResponseWriter, r *http.Request) error {
 	}
 	f := r.PostForm
 	form := views.ProfileForm{Values: map[string]string{}, Errors: connexa.FieldErrors{}}
-	for _, name := range []string{"user", "label", "expires", "password"} {
+	form.Values["client"] = clientOf(f)
+	for _, name := range []string{"label", "expires", "password"} {
 		form.Values[name] = f.Get(name)
 	}
 	n := connexa.NewProfile{Label: strings.TrimSpace(f.Get("label")), Password: f.Get("password") == "1"}
 	var err error
-	if n.ClientID, err = strconv.ParseInt(f.Get("user"), 10, 64); err != nil {
-		form.Errors.Add("user", "field.profile.user")
+	if n.ClientID, err = strconv.ParseInt(clientOf(f), 10, 64); err != nil {
+		form.Errors.Add("client", "field.profile.client")
 	}
 	if day := strings.TrimSpace(f.Get("expires")); day != "" {
 		if n.Expires, err = lastMoment(day, h.settings.PanelZone()); err != nil {

@@ -103,8 +103,8 @@ func TestLessEncryptionForAllNeedsAProof(t *testing.T) {
 func TestSecretsOfPlacesStayThere(t *testing.T) {
 	t.Run("channel", func(t *testing.T) {
 		p, b := startTelling(t)
-		b.post("/channels", "service", connexa.ServiceWebhook, "name", "Hook", "lang", "en", "on", "1", "kinds", "offline", "webhook", "https://a.example.net/x", "bearer", "OLD-BEARER").leadsTo(t, "/channels")
-		b.post("/channels/1/edit", "service", connexa.ServiceWebhook, "name", "Hook", "lang", "en", "on", "1", "kinds", "offline", "webhook", "https://b.example.net/x").leadsTo(t, "/channels")
+		b.post("/channels", "service", connexa.TransportWebhook, "name", "Hook", "lang", "en", "on", "1", "kinds", "offline", "webhook", "https://a.example.net/x", "bearer", "OLD-BEARER").leadsTo(t, "/channels")
+		b.post("/channels/1/edit", "service", connexa.TransportWebhook, "name", "Hook", "lang", "en", "on", "1", "kinds", "offline", "webhook", "https://b.example.net/x").leadsTo(t, "/channels")
 		if c, err := p.db.Channel(t.Context(), 1); err != nil || strings.Contains(c.Address.Reveal(), "OLD-BEARER") || !strings.Contains(c.Address.Reveal(), "b.example.net") {
 			t.Errorf("got %s, %v; want the new address without the old token", c.Address.Reveal(), err)
 		}

@@ -116,7 +116,7 @@ func startProfile(t *testing.T) (*panel, *browser) {
 	t.Helper()
 	p, b, _ := startExits(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/vpn", "all", "1", "on", "1")
-	b.post("/profiles?node=2", "user", "1", "label", "phone").leadsTo(t, "/profiles/1?node=2")
+	b.post("/profiles?node=2", "client", "1", "label", "phone").leadsTo(t, "/profiles/1?node=2")
 	return p, b
 }
 
@@ -124,7 +124,7 @@ func TestProfileForm(t *testing.T) {
 	_, b, _ := startExits(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.post("/services/vpn", "all", "1", "on", "1")
 	b.get("/profiles?node=2").hasStatus(t, http.StatusOK).contains(t, "No profiles yet")
-	bad := b.post("/profiles?node=2", "user", "1", "label", " ", "expires", "2001-01-01", "password", "1").hasStatus(t, http.StatusUnprocessableEntity)
+	bad := b.post("/profiles?node=2", "client", "1", "label", " ", "expires", "2001-01-01", "password", "1").hasStatus(t, http.StatusUnprocessableEntity)
 	bad.contains(t, `value="2001-01-01"`).contains(t, `id="e-label"`).contains(t, `id="e-expires"`).contains(t, "checked")
 	b.post("/profiles", "user", "99", "label", "x").hasStatus(t, http.StatusNotFound)
 	b.post("/profiles", "user", "x", "label", "x").hasStatus(t, http.StatusUnprocessableEntity)

@@ -32,8 +32,8 @@ type ChannelForm struct {
 // service. lang is the language of its messages.
 func ChannelInputOf(service string, lang i18n.Lang) connexa.ChannelInput {
 	in := connexa.ChannelInput{Service: ChannelService(service), Lang: string(lang), On: true}
-	for _, k := range connexa.NoticeSwitches() {
-		if k != connexa.NoticeRunFinished { // the admin who starts a run sees its end on the page
+	for _, k := range connexa.NotificationSwitches() {
+		if k != connexa.NotifyRunFinished { // the admin who starts a run sees its end on the page
 			in.Kinds = append(in.Kinds, string(k))
 		}
 	}
@@ -41,17 +41,17 @@ func ChannelInputOf(service string, lang i18n.Lang) connexa.ChannelInput {
 }
 
 // channelServices are the services with a form of their own.
-var channelServices = []string{connexa.ServiceTelegram, connexa.ServiceMail, connexa.ServiceWebhook, connexa.ServiceOther}
+var channelServices = []string{connexa.TransportTelegram, connexa.TransportMail, connexa.TransportWebhook, connexa.TransportOther}
 
 // ChannelService returns the form for a service.
 func ChannelService(service string) string {
 	switch service {
-	case connexa.ServiceTelegram, connexa.ServiceMail, connexa.ServiceWebhook:
+	case connexa.TransportTelegram, connexa.TransportMail, connexa.TransportWebhook:
 		return service
 	case "":
-		return connexa.ServiceTelegram
+		return connexa.TransportTelegram
 	default:
-		return connexa.ServiceOther
+		return connexa.TransportOther
 	}
 }
 
@@ -87,7 +87,7 @@ func (f ChannelForm) optionalField(name, label, help, class string) FieldArgs {
 	return a
 }
 
-func (f ChannelForm) wantsKind(k connexa.NoticeKind) bool {
+func (f ChannelForm) wantsKind(k connexa.NotificationKind) bool {
 	return slices.Contains(f.Input.Kinds, string(k))
 }
 
@@ -101,7 +101,7 @@ func (f ChannelForm) portField() string {
 
 // serviceCalled returns the name of a service.
 func serviceCalled(p *i18n.Printer, service string) string {
-	if name := connexa.ServiceName(service); name != "" {
+	if name := connexa.TransportName(service); name != "" {
 		return name
 	}
 	if key := "channel.service." + service; p.Has(key) {
@@ -113,7 +113,7 @@ func serviceCalled(p *i18n.Printer, service string) string {
 // addressShown returns the parts of an address that may be shown: the service and the
 // last characters.
 func addressShown(p *i18n.Printer, c connexa.Channel) string {
-	shown := serviceCalled(p, c.Service())
+	shown := serviceCalled(p, c.Transport())
 	if tail := c.Tail(); tail != "" {
 		shown += " ···" + tail
 	}
@@ -127,7 +127,7 @@ func langName(code string) string {
 
 // channelEvents lists the events that a channel receives.
 func channelEvents(p *i18n.Printer, c connexa.Channel) string {
-	if len(c.Kinds) == len(connexa.NoticeSwitches()) {
+	if len(c.Kinds) == len(connexa.NotificationSwitches()) {
 		return p.T("channels.events.all")
 	}
 	var list []string

@@ -816,17 +816,17 @@ func ChannelFormPage(pg Page, f ChannelForm) templ.Component {
 				}
 			}
 			switch f.Input.Service {
-			case connexa.ServiceTelegram:
+			case connexa.TransportTelegram:
 				templ_7745c5c3_Err = telegramFields(f).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-			case connexa.ServiceMail:
+			case connexa.TransportMail:
 				templ_7745c5c3_Err = mailFields(f).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-			case connexa.ServiceWebhook:
+			case connexa.TransportWebhook:
 				templ_7745c5c3_Err = webhookFields(f).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -898,7 +898,7 @@ func ChannelFormPage(pg Page, f ChannelForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			for _, k := range connexa.NoticeSwitches() {
+			for _, k := range connexa.NotificationSwitches() {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 66, "<label class=\"check\"><input type=\"checkbox\" name=\"kinds\" value=\"")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

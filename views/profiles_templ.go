@@ -197,8 +197,8 @@ func ProfilesPage(pg Page, v Profiles) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				templ_7745c5c3_Err = Select(SelectArgs{
-					FieldArgs: FieldArgs{Name: "user", Label: p.T("profile.user"), Error: v.Form.Errors["user"]},
-					Value:     v.Form.Values["user"],
+					FieldArgs: FieldArgs{Name: "client", Label: p.T("profile.client"), Error: v.Form.Errors["client"]},
+					Value:     v.Form.Values["client"],
 					Options:   v.clientOptions(),
 				}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {

@@ -16,10 +16,10 @@ import (
 
 // memory is a store in memory.
 type memory struct {
-	mu    sync.Mutex
-	users map[int64]connexa.ClientLogin
-	tags  map[int64][]string
-	fails bool
+	mu      sync.Mutex
+	clients map[int64]connexa.ClientLogin
+	tags    map[int64][]string
+	fails   bool
 }
 
 var errStore = errors.New("the disk is full")
@@ -28,7 +28,7 @@ func (m *memory) ClientLogins(context.Context) ([]connexa.ClientLogin, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []connexa.ClientLogin
-	for _, u := range m.users {
+	for _, u := range m.clients {
 		list = append(list, u)
 	}
 	return list, nil
@@ -47,12 +47,12 @@ func (m *memory) AddClientTraffic(_ context.Context, counts []connexa.ClientCoun
 		return errStore
 	}
 	for _, c := range counts {
-		u := m.users[c.ClientID]
+		u := m.clients[c.ClientID]
 		u.Up, u.Down = u.Up+c.Up, u.Down+c.Down
 		if !c.SeenAt.IsZero() {
 			u.SeenAt, u.SeenFrom = c.SeenAt, c.SeenFrom
 		}
-		m.users[c.ClientID] = u
+		m.clients[c.ClientID] = u
 	}
 	return nil
 }
@@ -61,9 +61,9 @@ func (m *memory) ResetClientUsage(_ context.Context, ids []int64, at time.Time) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
-		u := m.users[id]
+		u := m.clients[id]
 		u.Up, u.Down, u.CountedFrom = 0, 0, at
-		m.users[id] = u
+		m.clients[id] = u
 	}
 	return nil
 }
@@ -78,15 +78,15 @@ func (m *memory) setFails(fails bool) {
 func (m *memory) changeClient(id int64, change func(*connexa.ClientLogin)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	u := m.users[id]
+	u := m.clients[id]
 	change(&u)
-	m.users[id] = u
+	m.clients[id] = u
 }
 
 func (m *memory) clientOf(id int64) connexa.ClientLogin {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.users[id]
+	return m.clients[id]
 }
 
 var here = netip.MustParseAddr("192.0.2.7")
@@ -95,7 +95,7 @@ var here = netip.MustParseAddr("192.0.2.7")
 // services.
 func newDirectory(t *testing.T, cfg Config) (*Directory, *memory) {
 	t.Helper()
-	m := &memory{users: map[int64]connexa.ClientLogin{1: {
+	m := &memory{clients: map[int64]connexa.ClientLogin{1: {
 		Client: connexa.Client{ID: 1, Name: "ann", Enabled: true, Scope: connexa.ScopeAll, CountedFrom: time.Now()}, Password: "Blue-Kite-7",
 	}}, tags: map[int64][]string{7: {"fast"}, 8: {"slow"}}}
 	cfg.Store, cfg.Log = m, slog.New(slog.DiscardHandler)
@@ -187,7 +187,7 @@ func TestUnknownAndDeletedClients(t *testing.T) {
 			t.Errorf("login %q: got %v, want ClientUnknown", try, err)
 		}
 	}
-	delete(m.users, 1)
+	delete(m.clients, 1)
 	mustLoad(t, d)
 	if got := reasonOf(t, g.Revalidate()); got != connexa.ClientGone {
 		t.Errorf("a deleted client: got %q, want ClientGone", got)

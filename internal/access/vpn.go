@@ -21,7 +21,7 @@ const (
 // and stay connected: those with the certificate of a valid profile whose user may
 // use the service.
 type VPNAuthorizer struct {
-	users    func() *Directory
+	clients  func() *Directory
 	words    func(connexa.Text) string                  // of refusals; OpenVPN clients show them as they are
 	profiles atomic.Pointer[map[string]connexa.Profile] // by serial
 	now      func() time.Time
@@ -46,22 +46,22 @@ type vpnSession struct {
 	connecting bool // a new connection was authorised; since is that of the old one
 }
 
-// wrongPasswords counts wrong passwords while the user's own did not change.
+// wrongPasswords counts wrong passwords while the client's own did not change.
 type wrongPasswords struct {
 	since time.Time
 	count int
-	mark  PasswordMark // of the user's own password
+	mark  PasswordMark // of the client's own password
 }
 
-// ProfileLister lists the profiles of a user, or of all users for 0.
+// ProfileLister lists the profiles of a client, or of all clients for 0.
 type ProfileLister interface {
-	Profiles(ctx context.Context, user int64) ([]connexa.Profile, error)
+	Profiles(ctx context.Context, client int64) ([]connexa.Profile, error)
 }
 
 // NewVPNAuthorizer returns a VPNAuthorizer without profiles; LoadProfiles reads
 // them. words translates refusals for clients.
-func NewVPNAuthorizer(users func() *Directory, words func(connexa.Text) string) *VPNAuthorizer {
-	a := &VPNAuthorizer{users: users, words: words, now: time.Now, sessions: map[vpnSessionKey]*vpnSession{}, wrong: map[string]*wrongPasswords{}}
+func NewVPNAuthorizer(clients func() *Directory, words func(connexa.Text) string) *VPNAuthorizer {
+	a := &VPNAuthorizer{clients: clients, words: words, now: time.Now, sessions: map[vpnSessionKey]*vpnSession{}, wrong: map[string]*wrongPasswords{}}
 	a.profiles.Store(&map[string]connexa.Profile{})
 	return a
 }
@@ -107,13 +107,13 @@ func (a *VPNAuthorizer) Authorize(_ context.Context, s connexa.Service, l openvp
 	var grant *Grant
 	switch {
 	case !p.Password:
-		grant, err = a.users().Authorize(s.NodeID, p.Client, l.From.Addr())
+		grant, err = a.clients().Authorize(s.NodeID, p.Client, l.From.Addr())
 	case l.User == "" && l.Password == "":
 		return a.deny(connexa.T("profile.denied.password"))
 	case l.User != p.Client:
 		err = &Refused{Reason: connexa.ClientUnknown}
 	default:
-		grant, err = a.users().Login(s.NodeID, l.User, connexa.Secret(l.Password.Reveal()), l.From.Addr())
+		grant, err = a.clients().Login(s.NodeID, l.User, connexa.Secret(l.Password.Reveal()), l.From.Addr())
 	}
 	if no, ok := errors.AsType[*Refused](err); ok {
 		if no.Reason == connexa.ClientUnknown && p.Password {
@@ -141,7 +141,7 @@ func (a *VPNAuthorizer) Authorize(_ context.Context, s connexa.Service, l openvp
 // isLocked reports whether too many wrong passwords came with a profile. Those from
 // before the user got another password do not count.
 func (a *VPNAuthorizer) isLocked(p connexa.Profile) bool {
-	mark := a.users().PasswordMark(p.Client)
+	mark := a.clients().PasswordMark(p.Client)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := a.wrong[p.Serial]
@@ -155,7 +155,7 @@ func (a *VPNAuthorizer) isLocked(p connexa.Profile) bool {
 // countWrongPassword counts a wrong password. The profiles bound the number of
 // counters.
 func (a *VPNAuthorizer) countWrongPassword(p connexa.Profile) {
-	mark := a.users().PasswordMark(p.Client)
+	mark := a.clients().PasswordMark(p.Client)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if w := a.wrong[p.Serial]; w == nil || w.mark != mark {

@@ -51,11 +51,11 @@ func newTestAuthorizer(t *testing.T, dir string) (*VPNAuthorizer, *db.DB, map[st
 		}
 		profiles[label] = p
 	}
-	users := New(Config{Store: store, Log: slog.New(slog.DiscardHandler)})
-	if err := users.Load(t.Context()); err != nil {
+	clients := New(Config{Store: store, Log: slog.New(slog.DiscardHandler)})
+	if err := clients.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	d := NewVPNAuthorizer(func() *Directory { return users }, i18n.New(i18n.English, nil).Text)
+	d := NewVPNAuthorizer(func() *Directory { return clients }, i18n.New(i18n.English, nil).Text)
 	if err := d.LoadProfiles(t.Context(), store); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestVPNAuthorizerNewPasswordEndsTheLock(t *testing.T) {
 	if err := store.SetClientPassword(t.Context(), laptop.ClientID, "Green-Owl-9"); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.users().Load(t.Context()); err != nil {
+	if err := d.clients().Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Authorize(t.Context(), s, loginWith(laptop, "ann", "Green-Owl-9")); err != nil {
@@ -126,7 +126,7 @@ func TestVPNAuthorizerClientReconnects(t *testing.T) {
 		return openvpn.Client{Name: phone.Name, Serial: phone.Serial, Since: since, Down: down}
 	}
 	first, second := time.Now(), time.Now().Add(time.Second)
-	moved := func() uint64 { l, _ := d.users().Live(phone.ClientID); return l.Down }
+	moved := func() uint64 { l, _ := d.clients().Live(phone.ClientID); return l.Down }
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

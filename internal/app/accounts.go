@@ -27,13 +27,13 @@ type accountStore interface {
 	Account(ctx context.Context, id int64) (connexa.Account, error)
 	LoginAddresses(ctx context.Context, user string) ([]string, error)
 	AccountByName(ctx context.Context, name string) (connexa.Account, error)
-	SetPassword(ctx context.Context, userID int64, passwordHash string, keep connexa.Secret) (ended int, err error)
+	SetPassword(ctx context.Context, accountID int64, passwordHash string, keep connexa.Secret) (ended int, err error)
 
 	StartSession(ctx context.Context, token connexa.Secret, s connexa.Session) error
 	SessionAlive(ctx context.Context, token connexa.Secret) (bool, error)
-	Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error)
-	EndSession(ctx context.Context, userID, id int64) error
-	EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (ended int, err error)
+	Sessions(ctx context.Context, accountID int64, current connexa.Secret) ([]connexa.Session, error)
+	EndSession(ctx context.Context, accountID, id int64) error
+	EndOtherSessions(ctx context.Context, accountID int64, keep connexa.Secret) (ended int, err error)
 }
 
 // WaitError says that too many wrong passwords were entered and how long further
@@ -54,7 +54,7 @@ func waitError(d time.Duration) error {
 }
 
 // sender sends notices to the channels.
-type sender interface{ Notify(connexa.Notice) }
+type sender interface{ Notify(connexa.Notification) }
 
 // Accounts are the logins of the panel and their sessions.
 type Accounts struct {
@@ -65,7 +65,7 @@ type Accounts struct {
 	limiter   limiter
 }
 
-// NewAccounts returns the service.
+// NewAccounts returns Accounts.
 func NewAccounts(env Env, store accountStore, notifier sender) *Accounts {
 	return &Accounts{env: env, store: store, notifier: notifier, passwords: newPasswords(usualCost)}
 }
@@ -175,16 +175,16 @@ func (a *Accounts) StartSession(ctx context.Context, token connexa.Secret, u con
 	}
 	a.env.recordAct(WithActor(ctx, u.Name, address), connexa.ActLogin, connexa.Text{})
 	if elsewhere {
-		a.notifier.Notify(connexa.Notice{Kind: connexa.NoticeNewLogin, At: a.env.Now(), Name: u.Name, Text: connexa.T("notice.new_login", u.Name, address)})
+		a.notifier.Notify(connexa.Notification{Kind: connexa.NotifyNewLogin, At: a.env.Now(), Name: u.Name, Text: connexa.T("notification.new_login", u.Name, address)})
 	}
 	return nil
 }
 
 // ContinueSession creates the row of a session that continues under a new token, after
 // the password was entered again.
-func (a *Accounts) ContinueSession(ctx context.Context, token connexa.Secret, userID int64, agent string) error {
+func (a *Accounts) ContinueSession(ctx context.Context, token connexa.Secret, accountID int64, agent string) error {
 	_, address := Actor(ctx)
-	return a.store.StartSession(ctx, token, connexa.Session{AccountID: userID, Address: address, Agent: cutText(agent, 300)})
+	return a.store.StartSession(ctx, token, connexa.Session{AccountID: accountID, Address: address, Agent: cutText(agent, 300)})
 }
 
 // SessionAlive reports whether the session with that token is valid.
@@ -214,23 +214,23 @@ func (a *Accounts) Account(ctx context.Context, id int64) (connexa.Account, erro
 }
 
 // Reauth checks the password of a logged-in account again.
-func (a *Accounts) Reauth(ctx context.Context, userID int64, password connexa.Secret) error {
-	if err := a.reverifyPassword(ctx, userID, password); err != nil {
+func (a *Accounts) Reauth(ctx context.Context, accountID int64, password connexa.Secret) error {
+	if err := a.reverifyPassword(ctx, accountID, password); err != nil {
 		return err
 	}
 	a.env.recordAct(ctx, connexa.ActReauth, connexa.Text{})
 	return nil
 }
 
-func (a *Accounts) reverifyPassword(ctx context.Context, userID int64, password connexa.Secret) error {
-	u, err := a.store.Account(ctx, userID)
+func (a *Accounts) reverifyPassword(ctx context.Context, accountID int64, password connexa.Secret) error {
+	u, err := a.store.Account(ctx, accountID)
 	if err != nil {
 		return err
 	}
 	if len(password) > passwordLongest {
 		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
 	}
-	err = a.verifyPassword(ctx, u, password, attempt{who: fmt.Sprintf("again %d", userID), known: true})
+	err = a.verifyPassword(ctx, u, password, attempt{who: fmt.Sprintf("again %d", accountID), known: true})
 	if connexa.CodeOf(err) == connexa.Forbidden {
 		a.env.recordAct(ctx, connexa.ActLoginFailed, connexa.Text{})
 		return connexa.Errorf(connexa.Forbidden, "login.wrong.password")
@@ -241,8 +241,8 @@ func (a *Accounts) reverifyPassword(ctx context.Context, userID int64, password 
 // ChangePassword replaces the password of an account if old is correct, ends all of its
 // sessions except the one with that token, and returns their number. FieldErrors name
 // the fields "old", "new" and "repeat".
-func (a *Accounts) ChangePassword(ctx context.Context, userID int64, token, old, fresh, repeat connexa.Secret) (ended int, err error) {
-	u, err := a.store.Account(ctx, userID)
+func (a *Accounts) ChangePassword(ctx context.Context, accountID int64, token, old, fresh, repeat connexa.Secret) (ended int, err error) {
+	u, err := a.store.Account(ctx, accountID)
 	if err != nil {
 		return 0, err
 	}
@@ -258,7 +258,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID int64, token, old,
 	if len(errs) > 0 {
 		return 0, errs
 	}
-	if err := a.reverifyPassword(ctx, userID, old); err != nil {
+	if err := a.reverifyPassword(ctx, accountID, old); err != nil {
 		if code := connexa.CodeOf(err); code == connexa.Forbidden || code == connexa.TooSoon {
 			return 0, connexa.FieldErrors{"old": connexa.TextOf(err)}
 		}
@@ -268,23 +268,23 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID int64, token, old,
 	if err != nil {
 		return 0, err
 	}
-	if ended, err = a.store.SetPassword(ctx, userID, hash, token); err != nil {
+	if ended, err = a.store.SetPassword(ctx, accountID, hash, token); err != nil {
 		return 0, err
 	}
 	a.env.recordAct(ctx, connexa.ActPassword, connexa.Text{})
 	_, address := Actor(ctx)
-	a.notifier.Notify(connexa.Notice{Kind: connexa.NoticePassword, At: a.env.Now(), Name: u.Name, Text: connexa.T("notice.password", u.Name, address)})
+	a.notifier.Notify(connexa.Notification{Kind: connexa.NotifyPassword, At: a.env.Now(), Name: u.Name, Text: connexa.T("notification.password", u.Name, address)})
 	return ended, nil
 }
 
 // Sessions lists the sessions of an account and marks the one with the token current.
-func (a *Accounts) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
-	return a.store.Sessions(ctx, userID, current)
+func (a *Accounts) Sessions(ctx context.Context, accountID int64, current connexa.Secret) ([]connexa.Session, error) {
+	return a.store.Sessions(ctx, accountID, current)
 }
 
 // EndSession ends one session of an account.
-func (a *Accounts) EndSession(ctx context.Context, userID, id int64) error {
-	if err := a.store.EndSession(ctx, userID, id); err != nil {
+func (a *Accounts) EndSession(ctx context.Context, accountID, id int64) error {
+	if err := a.store.EndSession(ctx, accountID, id); err != nil {
 		return err
 	}
 	a.env.recordAct(ctx, connexa.ActSessionRevoked, connexa.T("audit.sessions", 1))
@@ -293,8 +293,8 @@ func (a *Accounts) EndSession(ctx context.Context, userID, id int64) error {
 
 // EndOtherSessions ends all sessions of an account except the one with the token keep,
 // and returns their number.
-func (a *Accounts) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (int, error) {
-	n, err := a.store.EndOtherSessions(ctx, userID, keep)
+func (a *Accounts) EndOtherSessions(ctx context.Context, accountID int64, keep connexa.Secret) (int, error) {
+	n, err := a.store.EndOtherSessions(ctx, accountID, keep)
 	if err != nil || n == 0 {
 		return 0, err
 	}
@@ -349,8 +349,8 @@ func cutText(s string, n int) string {
 
 // fromElsewhere reports whether an account logs in from a new address: no earlier login
 // came from it or from its IPv6 network. The first login is not new.
-func (a *Accounts) fromElsewhere(ctx context.Context, user, address string) (bool, error) {
-	known, err := a.store.LoginAddresses(ctx, user)
+func (a *Accounts) fromElsewhere(ctx context.Context, account, address string) (bool, error) {
+	known, err := a.store.LoginAddresses(ctx, account)
 	if err != nil || len(known) == 0 {
 		return false, err
 	}

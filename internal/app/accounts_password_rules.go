@@ -29,7 +29,7 @@ const (
 // estimate knows about 60,000 common passwords, words and names and their usual
 // variants. A password of several different words is judged by its length only, because
 // the estimate underrates short phrases.
-func weakPassword(user string, password connexa.Secret) connexa.Text {
+func weakPassword(name string, password connexa.Secret) connexa.Text {
 	text := password.Reveal()
 	switch n := utf8.RuneCountInString(text); {
 	case !utf8.ValidString(text):
@@ -40,12 +40,12 @@ func weakPassword(user string, password connexa.Secret) connexa.Text {
 		return connexa.T("field.password.many", passwordMost)
 	case tooSimple(text):
 		return connexa.T("field.password.common")
-	case countWords(text, user, "connexa") >= passwordWords:
+	case countWords(text, name, "connexa") >= passwordWords:
 		return connexa.Text{}
 	}
 	// Text that is typed with the wrong layout is as weak as in the right one.
 	for _, as := range []string{text, latinKeys.Replace(strings.ToLower(text))} {
-		if tooSimple(as) || !slices.ContainsFunc(judgedParts(as), func(part string) bool { return isStrong(user, part) }) {
+		if tooSimple(as) || !slices.ContainsFunc(judgedParts(as), func(part string) bool { return isStrong(name, part) }) {
 			return connexa.T("field.password.common")
 		}
 	}
@@ -53,8 +53,8 @@ func weakPassword(user string, password connexa.Secret) connexa.Text {
 }
 
 // isStrong reports whether guessing text takes long enough.
-func isStrong(user, text string) bool {
-	return zxcvbn.PasswordStrength(text, append([]string{user}, localWords...)).Score >= passwordStrength
+func isStrong(name, text string) bool {
+	return zxcvbn.PasswordStrength(text, append([]string{name}, localWords...)).Score >= passwordStrength
 }
 
 // judgedParts returns the parts of a password that are judged: all of it, or its
@@ -161,8 +161,8 @@ var latinKeys = func() *strings.Replacer {
 
 // HashNewPassword returns the hash of a chosen password for an account, or an error if
 // it is weak.
-func HashNewPassword(ctx context.Context, user string, password connexa.Secret) (string, error) {
-	if why := weakPassword(user, password); !why.IsZero() {
+func HashNewPassword(ctx context.Context, name string, password connexa.Secret) (string, error) {
+	if why := weakPassword(name, password); !why.IsZero() {
 		return "", &connexa.Error{Code: connexa.Invalid, Text: why}
 	}
 	return newPasswords(usualCost).hashPassword(ctx, password, false)

@@ -14,7 +14,7 @@ import (
 // silent is a notifier without channels.
 type silent struct{}
 
-func (silent) Notify(connexa.Notice) {}
+func (silent) Notify(connexa.Notification) {}
 
 func newAccounts(t *testing.T) (*app.Accounts, *db.DB) {
 	t.Helper()

@@ -1,5 +1,5 @@
-// Package app holds the services of the panel, without HTTP and without SQL. A service
-// has one noun and the files named after it, and declares the interfaces that it needs.
+// Package app is what the panel does, without HTTP and without SQL: one type for each
+// noun, in the files named after it, with the interfaces that it needs.
 package app
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// App lists the services of one panel. They are safe for use by many goroutines.
+// App lists the types of one panel. They are safe for use by many goroutines.
 type App struct {
 	Accounts *Accounts
 	Audit    *Audit
@@ -28,7 +28,7 @@ type App struct {
 	VPNs     *VPNs
 }
 
-// Env is what all services share.
+// Env is what all types of App share.
 type Env struct {
 	Audit   auditStore
 	Publish func(connexa.Event)   // Publish is called after a commit. It must not block.

@@ -31,7 +31,7 @@ type Channels struct {
 	notifier notifier
 }
 
-// NewChannels returns the service.
+// NewChannels returns Channels.
 func NewChannels(env Env, store channelStore, notifier notifier) *Channels {
 	return &Channels{env: env, store: store, notifier: notifier}
 }

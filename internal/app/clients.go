@@ -37,19 +37,19 @@ type Clients struct {
 	services *Services
 }
 
-// NewClients returns the service.
+// NewClients returns Clients.
 func NewClients(env Env, store clientStore, usage clientUsage, services *Services) *Clients {
 	return &Clients{env: env, store: store, usage: usage, services: services}
 }
 
 // Clients lists the clients by name.
 func (a *Clients) Clients(ctx context.Context) ([]ClientRow, error) {
-	users, err := a.store.Clients(ctx)
+	clients, err := a.store.Clients(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]ClientRow, len(users))
-	for i, u := range users {
+	rows := make([]ClientRow, len(clients))
+	for i, u := range clients {
 		rows[i] = a.clientRow(u)
 	}
 	return rows, nil

@@ -47,14 +47,14 @@ type History struct {
 	settings *Settings
 }
 
-// NewHistory returns the service.
+// NewHistory returns History.
 func NewHistory(env Env, store historyStore, settings *Settings) *History {
 	return &History{env: env, store: store, settings: settings}
 }
 
-// NodeWithHistory returns a node with the probe that its status rests on, its last probe and
-// a page of its history: the page before the row before, the page after the row after,
-// or, if both are zero, the first page.
+// NodeWithHistory returns a node with its basis, its last probe and one page of its
+// history: the rows before the row before, or after the row after. Both zero: the first
+// page.
 func (a *History) NodeWithHistory(ctx context.Context, id, before, after int64) (NodeWithHistory, error) {
 	n, err := a.store.Node(ctx, id)
 	if err != nil {

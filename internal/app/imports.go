@@ -59,7 +59,7 @@ type Imports struct {
 	bell  importBell
 }
 
-// NewImports returns the service. The caller must call RunImports.
+// NewImports returns Imports. The caller must call RunImports.
 func NewImports(env Env, store importStore, runs *Runs) *Imports {
 	return &Imports{env: env, store: store, runs: runs, bell: make(importBell, 1)}
 }

@@ -20,7 +20,7 @@ type Monitor struct {
 	tryTargets func(ctx context.Context, targets []string) (answers []bool)
 }
 
-// NewMonitor returns the service.
+// NewMonitor returns Monitor.
 func NewMonitor(env Env, store monitorStore, settings *Settings, tryTargets func(ctx context.Context, targets []string) (answers []bool)) *Monitor {
 	return &Monitor{env: env, store: store, settings: settings, tryTargets: tryTargets}
 }

@@ -37,7 +37,7 @@ type Nodes struct {
 	deletion deletion
 }
 
-// NewNodes returns the service. The caller must call RunDeletions.
+// NewNodes returns Nodes. The caller must call RunDeletions.
 func NewNodes(env Env, store nodeStore, settings *Settings, services *Services) *Nodes {
 	return &Nodes{env: env, store: store, settings: settings, services: services, deletion: deletion{bell: make(chan struct{}, 1)}}
 }

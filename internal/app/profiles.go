@@ -22,7 +22,7 @@ type profileStore interface {
 	AddProfile(ctx context.Context, p connexa.ProfileKey) (id int64, err error)
 	RevokeProfile(ctx context.Context, id int64) error
 	DeleteProfile(ctx context.Context, id int64) error
-	Profiles(ctx context.Context, user int64) ([]connexa.Profile, error)
+	Profiles(ctx context.Context, client int64) ([]connexa.Profile, error)
 	ProfileKey(ctx context.Context, id int64) (connexa.ProfileKey, error)
 	AddProfileLink(ctx context.Context, l connexa.ProfileLink, token string) error
 	ProfileLink(ctx context.Context, token string) (connexa.ProfileLink, error)
@@ -38,14 +38,14 @@ type Profiles struct {
 	nodes        nodeReader
 }
 
-// NewProfiles returns the service.
+// NewProfiles returns Profiles.
 func NewProfiles(env Env, store profileStore, certificates certificates, nodes nodeReader) *Profiles {
 	return &Profiles{env: env, store: store, certificates: certificates, nodes: nodes}
 }
 
-// Profiles lists the profiles of a client, or of all clients if user is 0.
-func (a *Profiles) Profiles(ctx context.Context, user int64) ([]connexa.Profile, error) {
-	return a.store.Profiles(ctx, user)
+// Profiles lists the profiles of a client, or of all clients if client is 0.
+func (a *Profiles) Profiles(ctx context.Context, client int64) ([]connexa.Profile, error) {
+	return a.store.Profiles(ctx, client)
 }
 
 // ProfileLinks counts the usable links of each profile.
@@ -71,7 +71,7 @@ func (a *Profiles) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, c
 	if err != nil {
 		return nil, p, err
 	}
-	user, err := a.store.Client(ctx, p.ClientID)
+	client, err := a.store.Client(ctx, p.ClientID)
 	if err != nil {
 		return nil, p, err
 	}
@@ -85,7 +85,7 @@ func (a *Profiles) ProfileNodes(ctx context.Context, id int64) ([]ProfileNode, c
 	}
 	list := make([]ProfileNode, len(nodes))
 	for i, n := range nodes {
-		list[i] = ProfileNode{n, rows[n.ID], user.MayUse(n.ID, n.Tags)}
+		list[i] = ProfileNode{n, rows[n.ID], client.MayUse(n.ID, n.Tags)}
 	}
 	slices.SortFunc(list, func(a, b ProfileNode) int {
 		return cmp.Or(compareAddresses(a.Node.Address, b.Node.Address), cmp.Compare(a.Node.ID, b.Node.ID))
@@ -99,7 +99,7 @@ func (a *Profiles) AddProfile(ctx context.Context, n connexa.NewProfile) (int64,
 	if err := n.Check(a.env.Now()); err != nil {
 		return 0, err
 	}
-	user, err := a.store.Client(ctx, n.ClientID)
+	client, err := a.store.Client(ctx, n.ClientID)
 	if err != nil {
 		return 0, err
 	}
@@ -107,7 +107,7 @@ func (a *Profiles) AddProfile(ctx context.Context, n connexa.NewProfile) (int64,
 	if err != nil {
 		return 0, err
 	}
-	p := connexa.ProfileKey{Profile: connexa.Profile{ClientID: user.ID, Client: user.Name, Label: n.Label, Name: certificateName(user.Name), Password: n.Password, ExpiresAt: n.Expires}}
+	p := connexa.ProfileKey{Profile: connexa.Profile{ClientID: client.ID, Client: client.Name, Label: n.Label, Name: certificateName(client.Name), Password: n.Password, ExpiresAt: n.Expires}}
 	if p.Cert, p.Key, p.Serial, err = a.certificates.Client(caCert, caKey, p.Name); err != nil {
 		return 0, err
 	}
@@ -122,10 +122,10 @@ func (a *Profiles) AddProfile(ctx context.Context, n connexa.NewProfile) (int64,
 
 // certificateName returns a unique name that begins with the name of the client,
 // because clients and servers log it.
-func certificateName(user string) string {
+func certificateName(client string) string {
 	var b [4]byte
 	rand.Read(b[:])
-	return user[:min(len(user), 48)] + "." + hex.EncodeToString(b[:])
+	return client[:min(len(client), 48)] + "." + hex.EncodeToString(b[:])
 }
 
 // profilesChanged notifies the exits, which disconnect revoked profiles, and the pages.
@@ -242,8 +242,8 @@ func plainTitle(r rune) rune {
 
 // profileFile returns the file name for a node, which clients show in their lists. It is
 // not unique: nodes may have equal addresses.
-func profileFile(n connexa.Node, user string) string {
-	name := n.Address + "-" + user
+func profileFile(n connexa.Node, client string) string {
+	name := n.Address + "-" + client
 	if n.Country != "" {
 		name = n.Country + "-" + name
 	}

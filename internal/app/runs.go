@@ -40,7 +40,7 @@ type Runs struct {
 	pace   pace
 }
 
-// NewRuns returns the service. kinds are those that can be started.
+// NewRuns returns Runs. kinds are those that can be started.
 func NewRuns(env Env, store runStore, runner runner, kinds ...connexa.RunKind) *Runs {
 	return &Runs{env: env, store: store, runner: runner, kinds: kinds}
 }

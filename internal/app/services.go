@@ -18,7 +18,7 @@ type Services struct {
 	settings *Settings
 }
 
-// NewServices returns the service.
+// NewServices returns Services.
 func NewServices(env Env, store serviceStore, runner serviceRunner, nodes nodeReader, settings *Settings) *Services {
 	return &Services{env: env, store: store, runner: runner, nodes: nodes, settings: settings}
 }

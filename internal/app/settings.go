@@ -18,7 +18,7 @@ type Settings struct {
 	store settingsStore
 }
 
-// NewSettings returns the service.
+// NewSettings returns Settings.
 func NewSettings(env Env, store settingsStore) *Settings {
 	return &Settings{env: env, store: store}
 }

@@ -59,7 +59,7 @@ type SpeedMeters struct {
 	Uplink func(context.Context, []connexa.Endpoint, connexa.SpeedSettings) (connexa.Measurement, connexa.Cause)
 }
 
-// NewSpeed returns the service.
+// NewSpeed returns Speed.
 func NewSpeed(env Env, store speedStore, settings *Settings, runner waker, meters SpeedMeters) *Speed {
 	return &Speed{env: env, store: store, settings: settings, runner: runner, meters: meters}
 }

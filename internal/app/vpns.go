@@ -39,7 +39,7 @@ type VPNs struct {
 	services     *Services
 }
 
-// NewVPNs returns the service. missing lists what this host lacks for exits. Optional.
+// NewVPNs returns VPNs. missing lists what this host lacks for exits. Optional.
 func NewVPNs(env Env, store vpnStore, exits exits, certificates certificates, missing func(context.Context) []connexa.VPNLack, services *Services) *VPNs {
 	return &VPNs{env: env, store: store, exits: exits, certificates: certificates, missing: missing, services: services}
 }

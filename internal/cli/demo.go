@@ -56,7 +56,7 @@ func Demo(ctx context.Context, cfg config.Demo, version string, out io.Writer, l
     open      %s
     login     admin
     password  %s
-    import    %s   (page Import, test "Login" or "Ping + speed")
+    import    %s   (page Import, test "Login test" or "Ping + speed")
 %s
   Everything is gone when you stop it with Ctrl-C.
 

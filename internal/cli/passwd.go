@@ -31,16 +31,16 @@ func Passwd(ctx context.Context, cfg config.Passwd, in *os.File, out, errs io.Wr
 		password, hash, err = app.GeneratePassword(ctx)
 	default:
 		if password == "" {
-			if password, err = askNewPassword(ctx, cfg.User, in, errs); err != nil {
+			if password, err = askNewPassword(ctx, cfg.Account, in, errs); err != nil {
 				return err
 			}
 		}
-		hash, err = app.HashNewPassword(ctx, cfg.User, password)
+		hash, err = app.HashNewPassword(ctx, cfg.Account, password)
 	}
 	if err != nil {
 		return err
 	}
-	name, ended, err := d.SetPassword(ctx, cfg.User, hash, cfg.Generate, connexa.AuditDetail(connexa.T("audit.password.command")))
+	name, ended, err := d.SetPassword(ctx, cfg.Account, hash, cfg.Generate, connexa.AuditDetail(connexa.T("audit.password.command")))
 	if err != nil {
 		return err
 	}

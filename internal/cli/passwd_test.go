@@ -126,7 +126,7 @@ func TestPasswd(t *testing.T) {
 	// A running panel ends the session and accepts the new password, which is read from
 	// standard input.
 	var out bytes.Buffer
-	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "ADMIN"}, stdinFile(t, fresh+"\r\n"), &out, io.Discard); err != nil {
+	if err := Passwd(t.Context(), config.Passwd{Data: dir, Account: "ADMIN"}, stdinFile(t, fresh+"\r\n"), &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "admin has a new password; 1 sessions ended.") || strings.Contains(out.String(), fresh) {
@@ -158,12 +158,12 @@ func checkRefusedPasswords(t *testing.T, dir, fresh string) {
 		in   string
 		want string
 	}{
-		"weak":     {config.Passwd{Data: dir, User: "admin"}, "password1234\n", "Too easy to guess"},
-		"short":    {config.Passwd{Data: dir, User: "admin", Password: "Kite-7"}, "", "At least 12 characters"},
-		"name":     {config.Passwd{Data: dir, User: "admin"}, "admin-admin-2026", "Too easy to guess"},
-		"nothing":  {config.Passwd{Data: dir, User: "admin"}, "", "standard input"},
-		"nobody":   {config.Passwd{Data: dir, User: "root"}, fresh, "No account root"},
-		"no panel": {config.Passwd{Data: t.TempDir(), User: "admin"}, fresh, "--data"},
+		"weak":     {config.Passwd{Data: dir, Account: "admin"}, "password1234\n", "Too easy to guess"},
+		"short":    {config.Passwd{Data: dir, Account: "admin", Password: "Kite-7"}, "", "At least 12 characters"},
+		"name":     {config.Passwd{Data: dir, Account: "admin"}, "admin-admin-2026", "Too easy to guess"},
+		"nothing":  {config.Passwd{Data: dir, Account: "admin"}, "", "standard input"},
+		"nobody":   {config.Passwd{Data: dir, Account: "root"}, fresh, "No account root"},
+		"no panel": {config.Passwd{Data: t.TempDir(), Account: "admin"}, fresh, "--data"},
 	} {
 		err := Passwd(t.Context(), tt.cfg, stdinFile(t, tt.in), io.Discard, io.Discard)
 		if err == nil || !strings.Contains(Explain(err), tt.want) {
@@ -177,7 +177,7 @@ func checkRefusedPasswords(t *testing.T, dir, fresh string) {
 func checkGeneratedPassword(t *testing.T, dir string) {
 	t.Helper()
 	var out bytes.Buffer
-	if err := Passwd(t.Context(), config.Passwd{Data: dir, User: "admin", Generate: true}, stdinFile(t, ""), &out, io.Discard); err != nil {
+	if err := Passwd(t.Context(), config.Passwd{Data: dir, Account: "admin", Generate: true}, stdinFile(t, ""), &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	made := regexp.MustCompile(`\n  (\S+)\n`).FindStringSubmatch(out.String())

@@ -57,7 +57,7 @@ type proxy struct {
 	wasOnline bool
 }
 
-// errGaveUp ends a proxy whose service has failed.
+// errGaveUp is the cause with which a failed service ends its proxy.
 var errGaveUp = errors.New("gave up")
 
 func (p *proxy) run(ctx context.Context) error {
@@ -220,8 +220,8 @@ func (p *proxy) reasonText(g connexa.ServiceReport) string {
 	if g.Cause != "" {
 		text += " " + asSentence(causeText(p.words, g.Cause, ""))
 	}
-	if wait := g.RetryAt.Sub(p.now()); !g.RetryAt.IsZero() && g.State == connexa.ServiceReconnecting {
-		text += fmt.Sprintf(" Again in %s.", max(wait, 0).Round(time.Second))
+	if wait := g.RetryAt.Sub(p.now()).Round(time.Second); g.State == connexa.ServiceReconnecting && wait > 0 {
+		text += fmt.Sprintf(" Again in %s.", wait)
 	}
 	return text
 }

@@ -39,11 +39,11 @@ func (c *Check) validate() error {
 	}
 	switch {
 	case !c.Speed && (c.SpeedDown != "" || c.SpeedUp != "" || c.SpeedServer != ""):
-		return errors.New("--speed-down, --speed-up and --speed-server go with --speed")
+		return errors.New("--speed-down, --speed-up and --speed-server need --speed")
 	case c.SpeedServer != "" && (c.SpeedDown != "" || c.SpeedUp != ""):
 		return errors.New("give --speed-server or --speed-down, not both")
 	case c.SpeedUp != "" && c.SpeedDown == "":
-		return errors.New("--speed-up goes with --speed-down")
+		return errors.New("--speed-up needs --speed-down")
 	case c.SpeedServer != "":
 		c.Endpoint = connexa.Endpoint{Kind: connexa.EndpointOwn, URL: c.SpeedServer, Token: connexa.Secret(os.Getenv("CONNEXA_SPEED_TOKEN"))}
 	case c.SpeedDown != "":

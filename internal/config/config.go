@@ -142,7 +142,7 @@ func Parse(args []string, out io.Writer) (Command, error) {
 	case err != nil && strings.Contains(err.Error(), "unknown flag --token"):
 		return Command{}, fmt.Errorf("%w: the token comes from CONNEXA_SPEED_TOKEN", err)
 	case err != nil:
-		return Command{}, fmt.Errorf("%w (connexa --help lists the commands)", err)
+		return Command{}, usageError(err)
 	}
 	var c Command
 	switch name, _, _ := strings.Cut(k.Command(), " "); name {
@@ -294,4 +294,17 @@ func parseNetwork(s string) (netip.Prefix, error) {
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	return netip.ParsePrefix(s)
+}
+
+// usageError says which help has the flags and arguments of the command.
+func usageError(err error) error {
+	text := strings.Replace(err.Error(), `expected string value but got "EOL" (<EOL>)`, "needs a value", 1)
+	if rest, ok := strings.CutPrefix(text, `expected "`); ok {
+		text = "missing argument " + strings.Trim(rest, `"`)
+	}
+	help := "connexa --help lists the commands"
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context.Selected() != nil && !strings.HasPrefix(text, "unexpected argument") {
+		help = fmt.Sprintf("connexa %s --help lists its arguments and flags", parse.Context.Selected().Name)
+	}
+	return fmt.Errorf("%s (%s)", text, help)
 }

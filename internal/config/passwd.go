@@ -10,7 +10,7 @@ import (
 // Passwd configures the command that sets the password of an account.
 type Passwd struct {
 	Data     string `default:"./data" env:"CONNEXA_DATA" placeholder:"DIR" help:"Folder of the database."`
-	User     string `default:"admin" placeholder:"NAME" help:"Name of the account. Default: admin."`
+	Account  string `default:"admin" placeholder:"NAME" aliases:"user" help:"Name of the account. Default: admin."`
 	Generate bool   `help:"Generate a password and print it. It must be changed at the first login."`
 
 	Password connexa.Secret `kong:"-"` // CONNEXA_NEW_PASSWORD; if empty, prompted for or read from standard input

@@ -52,7 +52,7 @@ func (p *Proxy) validate() error {
 func (p *Proxy) checkVPN() error {
 	if p.OpenVPN == "" {
 		if p.ProfileOut != "" || p.ProfileHost != "" {
-			return errors.New("--profile-out, --profile-host: these go with --openvpn")
+			return errors.New("--profile-out and --profile-host need --openvpn")
 		}
 		return nil
 	}
@@ -63,7 +63,7 @@ func (p *Proxy) checkVPN() error {
 	case at.Port() < 1024:
 		return errors.New("--openvpn: the port is 1024 or higher, as openvpn runs without rights")
 	case p.ProfileOut == "":
-		return errors.New("--openvpn: --profile-out names the file for the client")
+		return errors.New("--openvpn needs --profile-out, the file for the client")
 	case p.ProfileHost == "" && at.Addr().IsUnspecified():
 		return fmt.Errorf("--openvpn: %s is every address of this machine; --profile-host says by which one clients reach it", at.Addr())
 	}

@@ -14,51 +14,51 @@ type Channel struct {
 	Address  Secret // a URL that names the service and holds its tokens
 	Lang     string // of its messages
 	On       bool
-	Kinds    []NoticeKind // the switches that are on
-	SentAt   time.Time    // of the last message that went out; zero: none did
-	FailedAt time.Time    // of the last failure
-	Problem  string       // of that failure, without the address, as AuditDetail keeps it or in a service's own words
+	Kinds    []NotificationKind // the switches that are on
+	SentAt   time.Time          // of the last message that went out; zero: none did
+	FailedAt time.Time          // of the last failure
+	Problem  string             // of that failure, without the address, as AuditDetail keeps it or in a service's own words
 }
 
 // ChannelLangs lists the languages of messages.
 func ChannelLangs() []string { return []string{"en", "ru"} }
 
-// NoticeSwitches lists the kinds of notification that a channel can switch on.
-func NoticeSwitches() []NoticeKind {
-	return []NoticeKind{
-		NoticeServiceFailed, NoticeServiceRecovered, NoticeNodeDown, NoticeNodeRecovered,
-		NoticeRunFinished, NoticeOffline, NoticeOnline, NoticeNewLogin,
+// NotificationSwitches lists the kinds of notification that a channel can switch on.
+func NotificationSwitches() []NotificationKind {
+	return []NotificationKind{
+		NotifyServiceFailed, NotifyServiceRecovered, NotifyNodeDown, NotifyNodeRecovered,
+		NotifyRunFinished, NotifyOffline, NotifyOnline, NotifyNewLogin,
 	}
 }
 
 // Switch returns the kind whose switch controls k. Flapping belongs to down, the end
 // of flapping to recovery, and a changed password to a login from a new address.
-func (k NoticeKind) Switch() NoticeKind {
+func (k NotificationKind) Switch() NotificationKind {
 	switch k {
-	case NoticeNodeFlapping:
-		return NoticeNodeDown
-	case NoticeNodeStable:
-		return NoticeNodeRecovered
-	case NoticePassword:
-		return NoticeNewLogin
+	case NotifyNodeFlapping:
+		return NotifyNodeDown
+	case NotifyNodeStable:
+		return NotifyNodeRecovered
+	case NotifyPassword:
+		return NotifyNewLogin
 	default:
 		return k
 	}
 }
 
 // Muted reports that n must not be sent, because its node flaps.
-func (n Notice) Muted() bool {
-	return n.Flapping && (n.Kind == NoticeNodeDown || n.Kind == NoticeNodeRecovered)
+func (n Notification) Muted() bool {
+	return n.Flapping && (n.Kind == NotifyNodeDown || n.Kind == NotifyNodeRecovered)
 }
 
 // Wants reports whether n is sent to c.
-func (c Channel) Wants(n Notice) bool {
+func (c Channel) Wants(n Notification) bool {
 	return c.On && !n.Muted() && slices.Contains(c.Kinds, n.Kind.Switch())
 }
 
-// Service returns the name of the service in the address, such as "telegram" or
+// Transport returns the name of the service in the address, such as "telegram" or
 // "smtp".
-func (c Channel) Service() string {
+func (c Channel) Transport() string {
 	scheme, _, _ := strings.Cut(c.Address.Reveal(), ":")
 	name, _, _ := strings.Cut(scheme, "+")
 	return strings.ToLower(name)
@@ -76,10 +76,10 @@ func (c Channel) Tail() string {
 		return ""
 	}
 	var word string
-	switch c.Service() {
-	case ServiceTelegram:
+	switch c.Transport() {
+	case TransportTelegram:
 		word, _ = u.User.Password()
-	case ServiceMail:
+	case TransportMail:
 		word = u.Query().Get("to") + u.Query().Get("toaddresses")
 	default:
 		parts := strings.FieldsFunc(u.Host+"/"+u.Path, func(r rune) bool { return r == '/' })
@@ -96,20 +96,20 @@ func (c Channel) Tail() string {
 
 // Services that have a form of their own.
 const (
-	ServiceTelegram = "telegram"
-	ServiceMail     = "smtp"
-	ServiceWebhook  = "generic"
-	ServiceOther    = "url" // any, by its address
+	TransportTelegram = "telegram"
+	TransportMail     = "smtp"
+	TransportWebhook  = "generic"
+	TransportOther    = "url" // any, by its address
 )
 
-// serviceNames are the proper names of services. Mail and webhooks have translated
+// transportNames are the proper names of services. Mail and webhooks have translated
 // names instead.
-var serviceNames = map[string]string{
+var transportNames = map[string]string{
 	"bark": "Bark", "discord": "Discord", "googlechat": "Google Chat", "hangouts": "Google Chat", "gotify": "Gotify", "ifttt": "IFTTT",
 	"join": "Join", "lark": "Lark", "matrix": "Matrix", "mattermost": "Mattermost", "notifiarr": "Notifiarr", "ntfy": "ntfy", "opsgenie": "Opsgenie",
 	"pagerduty": "PagerDuty", "pushbullet": "Pushbullet", "pushover": "Pushover", "rocketchat": "Rocket.Chat", "signal": "Signal", "slack": "Slack",
 	"teams": "Microsoft Teams", "telegram": "Telegram", "wecom": "WeCom", "zulip": "Zulip",
 }
 
-// ServiceName returns the proper name of a service, or "".
-func ServiceName(service string) string { return serviceNames[service] }
+// TransportName returns the proper name of a service, or "".
+func TransportName(service string) string { return transportNames[service] }

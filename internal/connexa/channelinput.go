@@ -60,7 +60,7 @@ func (in ChannelInput) Parse(keep bool) (Channel, error) {
 	if !slices.Contains(ChannelLangs(), c.Lang) {
 		errs.Add("lang", "field.channel.lang")
 	}
-	for _, k := range NoticeSwitches() { // in order, each once, without unknown kinds
+	for _, k := range NotificationSwitches() { // in order, each once, without unknown kinds
 		if slices.Contains(in.Kinds, string(k)) {
 			c.Kinds = append(c.Kinds, k)
 		}
@@ -80,11 +80,11 @@ func (in ChannelInput) Parse(keep bool) (Channel, error) {
 // AddressField returns the form field for a problem with the whole address.
 func (in ChannelInput) AddressField() string {
 	switch in.Service {
-	case ServiceTelegram:
+	case TransportTelegram:
 		return "token"
-	case ServiceMail:
+	case TransportMail:
 		return "host"
-	case ServiceWebhook:
+	case TransportWebhook:
 		return "webhook"
 	default:
 		return "url"
@@ -95,14 +95,14 @@ func (in ChannelInput) AddressField() string {
 func (in ChannelInput) shoutrrrURL() bool {
 	var typed string
 	switch in.Service {
-	case ServiceTelegram:
+	case TransportTelegram:
 		typed = in.Token + in.Chat
-	case ServiceMail:
+	case TransportMail:
 		if in.Plain { // the checkbox belongs to the address and has no effect without one
 			return true
 		}
 		typed = in.Host + in.Port + in.User + in.Password.Reveal() + in.From + in.To
-	case ServiceWebhook:
+	case TransportWebhook:
 		typed = in.Webhook + in.Bearer.Reveal()
 	default:
 		typed = in.URL
@@ -112,11 +112,11 @@ func (in ChannelInput) shoutrrrURL() bool {
 
 func (in ChannelInput) buildAddress(errs FieldErrors) Secret {
 	switch in.Service {
-	case ServiceTelegram:
+	case TransportTelegram:
 		return in.telegramURL(errs)
-	case ServiceMail:
+	case TransportMail:
 		return in.mailURL(errs)
-	case ServiceWebhook:
+	case TransportWebhook:
 		return in.webhookURL(errs)
 	default:
 		return in.otherURL(errs)
@@ -141,7 +141,7 @@ func (in ChannelInput) telegramURL(errs FieldErrors) Secret {
 		return ""
 	}
 	q := url.Values{"chats": {strings.Join(chats, ",")}, "preview": {"no"}}
-	return Secret((&url.URL{Scheme: ServiceTelegram, User: url.UserPassword(token[1], token[2]), Host: ServiceTelegram, RawQuery: q.Encode()}).String())
+	return Secret((&url.URL{Scheme: TransportTelegram, User: url.UserPassword(token[1], token[2]), Host: TransportTelegram, RawQuery: q.Encode()}).String())
 }
 
 // mailPort is the submission port of a mail server (RFC 6409).
@@ -173,7 +173,7 @@ func (in ChannelInput) mailURL(errs FieldErrors) Secret {
 	if !in.Plain && port != "465" { // port 465 uses implicit TLS
 		q.Set("requirestarttls", "yes")
 	}
-	u := url.URL{Scheme: ServiceMail, Host: net.JoinHostPort(host, port), Path: "/", RawQuery: q.Encode()}
+	u := url.URL{Scheme: TransportMail, Host: net.JoinHostPort(host, port), Path: "/", RawQuery: q.Encode()}
 	if in.User != "" {
 		u.User = url.UserPassword(in.User, in.Password.Reveal())
 	}
@@ -211,7 +211,7 @@ func (in ChannelInput) webhookURL(errs FieldErrors) Secret {
 		}
 		q.Set("@Authorization", "Bearer "+bearer)
 	}
-	u.Scheme, u.RawQuery = ServiceWebhook, q.Encode()
+	u.Scheme, u.RawQuery = TransportWebhook, q.Encode()
 	return Secret(u.String())
 }
 

@@ -8,14 +8,14 @@ import (
 // TestAnAddressIsTypedWhole checks that an edit which changes a part of a channel's
 // address must contain the whole address.
 func TestAnAddressIsTypedWhole(t *testing.T) {
-	base := ChannelInput{Name: "Ops", Lang: "en", Kinds: []string{string(NoticeOffline)}}
+	base := ChannelInput{Name: "Ops", Lang: "en", Kinds: []string{string(NotifyOffline)}}
 	for name, change := range map[string]func(*ChannelInput){
-		"port of mail":      func(in *ChannelInput) { in.Service, in.Port = ServiceMail, "2525" },
-		"mail without TLS":  func(in *ChannelInput) { in.Service, in.Plain = ServiceMail, true },
-		"password of mail":  func(in *ChannelInput) { in.Service, in.Password = ServiceMail, "Copper-77" },
-		"bearer":            func(in *ChannelInput) { in.Service, in.Bearer = ServiceWebhook, "Copper-77" },
-		"chat of Telegram":  func(in *ChannelInput) { in.Service, in.Chat = ServiceTelegram, "@ops" },
-		"address of others": func(in *ChannelInput) { in.Service, in.URL = ServiceOther, "ntfy" },
+		"port of mail":      func(in *ChannelInput) { in.Service, in.Port = TransportMail, "2525" },
+		"mail without TLS":  func(in *ChannelInput) { in.Service, in.Plain = TransportMail, true },
+		"password of mail":  func(in *ChannelInput) { in.Service, in.Password = TransportMail, "Copper-77" },
+		"bearer":            func(in *ChannelInput) { in.Service, in.Bearer = TransportWebhook, "Copper-77" },
+		"chat of Telegram":  func(in *ChannelInput) { in.Service, in.Chat = TransportTelegram, "@ops" },
+		"address of others": func(in *ChannelInput) { in.Service, in.URL = TransportOther, "ntfy" },
 	} {
 		in := base
 		change(&in)
@@ -24,7 +24,7 @@ func TestAnAddressIsTypedWhole(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, c, err)
 		}
 	}
-	for _, service := range []string{ServiceMail, ServiceWebhook, ServiceTelegram, ServiceOther} {
+	for _, service := range []string{TransportMail, TransportWebhook, TransportTelegram, TransportOther} {
 		in := base
 		in.Service = service
 		if c, err := in.Parse(true); err != nil || c.Address != "" {

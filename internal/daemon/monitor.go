@@ -13,9 +13,9 @@ import (
 
 // uplinkChanged sends a notice that this host went offline or is back.
 func (p *Panel) uplinkChanged(online bool) {
-	n := connexa.Notice{Kind: connexa.NoticeOffline, At: time.Now(), Text: connexa.T("notice.offline")}
+	n := connexa.Notification{Kind: connexa.NotifyOffline, At: time.Now(), Text: connexa.T("notification.offline")}
 	if online {
-		n.Kind, n.Text = connexa.NoticeOnline, connexa.T("notice.online")
+		n.Kind, n.Text = connexa.NotifyOnline, connexa.T("notification.online")
 	}
 	p.log.Warn("the uplink of this machine", "online", online)
 	p.notifier.Notify(n)

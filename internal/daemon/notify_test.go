@@ -47,10 +47,10 @@ func TestPanelSendsNotice(t *testing.T) {
 	}
 	post("/login", "/", url.Values{"username": {"admin"}, "password": {adminPassword}})
 	post("/channels", "/channels", url.Values{
-		"service": {connexa.ServiceWebhook}, "webhook": {site.URL + "/in/Copper-Lantern-42"}, "name": {"Hook"}, "lang": {"ru"}, "on": {"1"},
-		"kinds": {string(connexa.NoticeNewLogin)},
+		"service": {connexa.TransportWebhook}, "webhook": {site.URL + "/in/Copper-Lantern-42"}, "name": {"Hook"}, "lang": {"ru"}, "on": {"1"},
+		"kinds": {string(connexa.NotifyNewLogin)},
 	})
-	p.notifier.Notify(connexa.Notice{Kind: connexa.NoticeNewLogin, At: time.Now(), Name: "ann", Text: connexa.T("notice.new_login", "ann", "127.0.0.1")})
+	p.notifier.Notify(connexa.Notification{Kind: connexa.NotifyNewLogin, At: time.Now(), Name: "ann", Text: connexa.T("notification.new_login", "ann", "127.0.0.1")})
 	select {
 	case body := <-got:
 		if !strings.Contains(body, "ann: вход с нового адреса 127.0.0.1.") || strings.Contains(body, "http") { // the public URL is not set

@@ -109,7 +109,7 @@ func New(ctx context.Context, cfg config.Serve, wires gre.Opener, version string
 	})
 	p.app = p.newApp()
 	if _, p.FirstPassword, err = p.app.Accounts.FirstStart(ctx, cfg.AdminPassword, !cfg.Demo); err != nil {
-		return nil, fmt.Errorf("make the first user: %w", err)
+		return nil, fmt.Errorf("add the first account: %w", err)
 	}
 	sign, encrypt := p.db.CookieKeys()
 	h, err := handlers.New(handlers.Deps{

@@ -31,8 +31,8 @@ type Store interface {
 // required.
 type Config struct {
 	Store   Store
-	Publish func(connexa.Event)  // called after a change is saved; must not block
-	Notify  func(connexa.Notice) // called for notices; must not block. Optional.
+	Publish func(connexa.Event)        // called after a change is saved; must not block
+	Notify  func(connexa.Notification) // called for notices; must not block. Optional.
 	Log     *slog.Logger
 	Locks   *SessionLocks // shared with probes. Defaults to new locks.
 

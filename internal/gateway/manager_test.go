@@ -656,13 +656,13 @@ func TestRulesOfAService(t *testing.T) {
 func TestNotices(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		var mu sync.Mutex
-		var notices []connexa.Notice
-		b.Notify = func(n connexa.Notice) {
+		var notices []connexa.Notification
+		b.Notify = func(n connexa.Notification) {
 			mu.Lock()
 			defer mu.Unlock()
 			notices = append(notices, n)
 		}
-		kinds := func() (list []connexa.NoticeKind) {
+		kinds := func() (list []connexa.NotificationKind) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, n := range notices {
@@ -682,16 +682,16 @@ func TestNotices(t *testing.T) {
 		time.Sleep(12 * time.Hour)
 		synctest.Wait()
 		b.wantState(2, connexa.ServiceFailed, "service.reason.tired")
-		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeServiceFailed}) {
+		if got := kinds(); !slices.Equal(got, []connexa.NotificationKind{connexa.NotifyServiceFailed}) {
 			t.Fatalf("got the notices %v, want one of a failed service", got)
 		}
-		if n := notices[0]; n.NodeID != 2 || n.Text.Key != "notice.service.failed" || n.At.IsZero() {
+		if n := notices[0]; n.NodeID != 2 || n.Text.Key != "notification.service.failed" || n.At.IsZero() {
 			t.Errorf("got the notice %+v, want one of the failed service of node 2", n)
 		}
 		b.passDials()
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		if got := kinds(); !slices.Equal(got, []connexa.NoticeKind{connexa.NoticeServiceFailed, connexa.NoticeServiceRecovered}) {
+		if got := kinds(); !slices.Equal(got, []connexa.NotificationKind{connexa.NotifyServiceFailed, connexa.NotifyServiceRecovered}) {
 			t.Errorf("got the notices %v, want a recovered service last", got)
 		}
 
@@ -703,7 +703,7 @@ func TestNotices(t *testing.T) {
 		b.mu.Unlock()
 		b.Wake()
 		b.upTunnel(3)
-		if got := kinds(); len(got) != 3 || got[2] != connexa.NoticeServiceRecovered {
+		if got := kinds(); len(got) != 3 || got[2] != connexa.NotifyServiceRecovered {
 			t.Errorf("got the notices %v, want a recovered service last", got)
 		}
 	})

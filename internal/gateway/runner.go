@@ -251,9 +251,9 @@ func (g *runner) sendNotice(s connexa.ServiceReport) {
 	if !failed && !recovered || g.manager.Notify == nil {
 		return
 	}
-	n := connexa.Notice{Kind: connexa.NoticeServiceRecovered, At: s.Since, NodeID: g.node, Name: name, Text: connexa.T("notice.service.recovered", name)}
+	n := connexa.Notification{Kind: connexa.NotifyServiceRecovered, At: s.Since, NodeID: g.node, Name: name, Text: connexa.T("notification.service.recovered", name)}
 	if failed {
-		n.Kind, n.Text = connexa.NoticeServiceFailed, connexa.T("notice.service.failed", name, s.Reason)
+		n.Kind, n.Text = connexa.NotifyServiceFailed, connexa.T("notification.service.failed", name, s.Reason)
 	}
 	g.manager.Notify(n)
 }

@@ -259,8 +259,9 @@ func (g *runner) stateRestart(context.Context) state {
 	return g.stateStarting
 }
 
-// waitRetry waits for d (0: without a limit), until free reports true, or until an attempt
-// is requested. fresh reports whether that attempt starts over. ok is false if ctx ends.
+// waitRetry waits until d has passed (0: no limit), free reports true, or an attempt is
+// requested. fresh reports whether that request resets the failures. ok is false if ctx
+// ends.
 func (g *runner) waitRetry(ctx context.Context, d time.Duration, free func() (bool, <-chan struct{})) (fresh, ok bool) {
 	var over <-chan time.Time
 	if d > 0 {

@@ -165,8 +165,8 @@ func composedKeys() (keys []string) {
 		joinKeys("speed.mode.", []connexa.SpeedMode{connexa.SpeedQuick, connexa.SpeedFull}),
 		joinKeys("speed.ask.", []connexa.RunKind{connexa.RunSpeed, connexa.RunPingSpeed}),
 		joinKeys("service.state.", connexa.ServiceStates()),
-		joinKeys("channel.kind.", connexa.NoticeSwitches()),
-		joinKeys("channel.service.", []string{connexa.ServiceMail, connexa.ServiceWebhook, connexa.ServiceOther}),
+		joinKeys("channel.kind.", connexa.NotificationSwitches()),
+		joinKeys("channel.service.", []string{connexa.TransportMail, connexa.TransportWebhook, connexa.TransportOther}),
 		joinKeys("vpn.state.", connexa.VPNStates()),
 		joinKeys("vpn.lack.", []string{"openvpn", "old", "setpriv", "device", "breach", "account", "node", "raw"}), // of package openvpn
 	)

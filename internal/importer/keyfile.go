@@ -56,7 +56,7 @@ func (k *keyfile) beginSection(line int) {
 	k.raw.Reset()
 }
 
-// addKey adds a line of the open connection.
+// addKey adds a line of the connection profile that is being read.
 func (k *keyfile) addKey(s string, hidden bool) {
 	k.blank = false
 	if k.raw.Len() < maxRaw && (k.section == "connection" || strings.HasPrefix(k.section, "vpn")) {
@@ -75,8 +75,8 @@ func (k *keyfile) addKey(s string, hidden bool) {
 	}
 }
 
-// endsBefore reports whether a setting with that name belongs to a server that follows
-// without a section, not to the open connection.
+// endsBefore reports whether a setting with that name starts another server, which has
+// no section.
 func (k *keyfile) endsBefore(name string) bool {
 	a, _ := fieldOf(name)
 	if !isIdentity(a.field) {

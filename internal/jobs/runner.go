@@ -58,7 +58,7 @@ type Config struct {
 	// Uplink is asked before a failure of a good node is written. Optional.
 	Uplink Uplink
 	// Notify is called after a commit and must not block. Optional.
-	Notify func(connexa.Notice)
+	Notify func(connexa.Notification)
 	// Timeout returns the time limit of one job. Defaults to 30 s.
 	Timeout func(connexa.Kind) time.Duration
 
@@ -104,7 +104,7 @@ func NewRunner(c Config, limiter *Limiter) *Runner {
 		c.Timeout = func(connexa.Kind) time.Duration { return 30 * time.Second }
 	}
 	if c.Notify == nil {
-		c.Notify = func(connexa.Notice) {}
+		c.Notify = func(connexa.Notification) {}
 	}
 	rules := triage.Config{Online: c.Online, GREPassed: c.GREPassed, Log: c.Log}
 	if c.Uplink != nil {

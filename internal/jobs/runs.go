@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/triage"
 )
 
-// maxNoticedRuns bounds the runs that are remembered to have had a notice.
+// maxNoticedRuns is the size of writer.noticed at which it is cleared.
 const maxNoticedRuns = 256
 
 // steerRuns pauses and resumes runs as a decision says.

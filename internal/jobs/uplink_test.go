@@ -239,16 +239,16 @@ func TestShutdownReleasesHeldResults(t *testing.T) {
 
 func TestResultsSendNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var kinds []connexa.NoticeKind
+		var kinds []connexa.NotificationKind
 		b := startRunner(t, 4, 1, silentWork, func(b *runnerTest) {
-			b.cfg.Notify = func(n connexa.Notice) { kinds = append(kinds, n.Kind) }
+			b.cfg.Notify = func(n connexa.Notification) { kinds = append(kinds, n.Kind) }
 			b.outcome = map[int64]connexa.Finished{
 				1: {WentDown: true}, 2: {Recovered: true, Flapping: true, BeganFlapping: true}, 3: {}, 4: {EndedRuns: []int64{1}, Runs: []int64{1}},
 			}
 		})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		want := []connexa.NoticeKind{connexa.NoticeNodeDown, connexa.NoticeNodeRecovered, connexa.NoticeNodeFlapping, connexa.NoticeRunFinished}
+		want := []connexa.NotificationKind{connexa.NotifyNodeDown, connexa.NotifyNodeRecovered, connexa.NotifyNodeFlapping, connexa.NotifyRunFinished}
 		if !slices.Equal(kinds, want) {
 			t.Errorf("got the notices %v, want %v", kinds, want)
 		}
@@ -260,7 +260,7 @@ func TestMonitorRunsSendNoNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := startRunner(t, 1, 1, silentWork, func(b *runnerTest) {
 			b.runs[0].Monitor = true
-			b.cfg.Notify = func(n connexa.Notice) { t.Errorf("got the notice %+v, want none", n) }
+			b.cfg.Notify = func(n connexa.Notification) { t.Errorf("got the notice %+v, want none", n) }
 			b.outcome = map[int64]connexa.Finished{1: {EndedRuns: []int64{1}, Runs: []int64{1}}}
 		})
 		time.Sleep(5 * time.Second)

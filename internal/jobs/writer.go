@@ -57,7 +57,7 @@ type writer struct {
 	noticed map[int64]bool // runs that had NoticeConfirming
 }
 
-// applyDecision writes results, publishes them, and steers runs and jobs.
+// applyDecision writes and publishes results, pauses and resumes runs, and releases jobs.
 func (w *writer) applyDecision(ctx context.Context, d triage.Decision) {
 	if d.GREPassed && w.OnGREPassed != nil {
 		w.OnGREPassed()

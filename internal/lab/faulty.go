@@ -55,7 +55,8 @@ var ccpFaults = []CCPFault{CCPReject, CCPNak, CCPTerminate, CCPSilent, CCPCodeRe
 // IPFault is what is wrong with the address that a server assigns.
 type IPFault string
 
-// The faults of IPCP. Session.Nak with LayerIPCP is another: a new address each time.
+// The faults of IPCP. Session.Nak with LayerIPCP is one more: Naks with a new
+// address each time.
 const (
 	IPNak            IPFault = "nak"             // Naks with the same address each time
 	IPReject         IPFault = "reject"          // rejects the address, and accepts a request without it

@@ -20,23 +20,23 @@ const (
 	optIP       = 3
 )
 
-// linkPolicy is the LCP policy of a server, which chooses the login.
+// linkPolicy is the LCP policy of a server, which chooses the authentication method.
 type linkPolicy struct {
 	ppp.LCPOptions
-	auth      Auth   // the login that we request
-	others    []Auth // our other logins, in order
+	auth      Auth   // the authentication method that we request
+	others    []Auth // our other methods, in order
 	inOrder   bool   // after a Nak, request the next of others, not the one that the Nak names
-	dropsAuth bool   // if all logins are refused, request none, as pppd does before it hangs up
-	declined  int    // how often the client refused our last login
+	dropsAuth bool   // if all methods are refused, request none, as pppd does before it hangs up
+	declined  int    // how often the client refused our last method
 }
 
-// askFor sets the login that we request.
+// askFor sets the authentication method that we request.
 func (p *linkPolicy) askFor(a Auth) {
 	p.auth = a
 	p.LCPOptions.Auth = a.lcpAuth()
 }
 
-// askOther handles a Nak or a Reject of our login.
+// askOther handles a Nak or a Reject of our method.
 func (p *linkPolicy) askOther(code ppp.Code, wish []byte) {
 	next := 0
 	if code == ppp.ConfigureNak && !p.inOrder {

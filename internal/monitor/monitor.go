@@ -16,11 +16,11 @@ import (
 
 // Store stores the plans.
 type Store interface {
-	// DueMonitored returns up to n watches that are due.
+	// DueMonitored returns up to n monitored nodes that are due.
 	DueMonitored(ctx context.Context, n int) ([]connexa.Monitored, error)
-	// CountMonitored returns the number of watches that have a due time.
+	// CountMonitored returns the number of monitored nodes that have a due time.
 	CountMonitored(ctx context.Context) (int, error)
-	// ScheduleMonitored makes every watch follow the schedule with that key.
+	// ScheduleMonitored makes every monitored node follow the schedule with that key.
 	ScheduleMonitored(ctx context.Context, key string, ping, login time.Duration) error
 	// StartMonitorRun starts runs and writes plans, in one transaction.
 	StartMonitorRun(ctx context.Context, l connexa.MonitorRun) ([]connexa.Run, error)
@@ -36,7 +36,7 @@ type Config struct {
 	Online   func() bool // while it returns false, nothing is probed
 	Wake     func()      // called when there are new jobs
 	Publish  func(connexa.Event)
-	Notify   func(connexa.Notice)
+	Notify   func(connexa.Notification)
 	Log      *slog.Logger
 }
 
@@ -88,9 +88,9 @@ func (m *Monitor) reportSettled(ctx context.Context) error {
 			continue
 		}
 		name := connexa.ServerName(s.Address, s.Port)
-		m.Notify(connexa.Notice{
-			Kind: connexa.NoticeNodeStable, At: time.Now(), NodeID: s.NodeID, Name: name,
-			Text: connexa.T("notice.node.settled", name, connexa.T("status."+string(s.Status))),
+		m.Notify(connexa.Notification{
+			Kind: connexa.NotifyNodeStable, At: time.Now(), NodeID: s.NodeID, Name: name,
+			Text: connexa.T("notification.node.settled", name, connexa.T("status."+string(s.Status))),
 		})
 	}
 	return err

@@ -165,7 +165,7 @@ type monitorTest struct {
 	settings atomic.Pointer[connexa.MonitorSettings]
 	offline  atomic.Bool
 	mu       sync.Mutex
-	notices  []connexa.Notice
+	notices  []connexa.Notification
 	woken    atomic.Int32
 }
 
@@ -175,7 +175,7 @@ func (p *monitorTest) runFor(t *testing.T, f *fakeStore, d time.Duration) {
 	m := New(Config{
 		Store: f, Settings: func() connexa.MonitorSettings { return *p.settings.Load() }, Online: func() bool { return !p.offline.Load() },
 		Wake: func() { p.woken.Add(1) }, Publish: func(connexa.Event) {}, Log: slog.New(slog.DiscardHandler),
-		Notify: func(n connexa.Notice) {
+		Notify: func(n connexa.Notification) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.notices = append(p.notices, n)
@@ -379,7 +379,7 @@ func TestMonitorReportsSettledNodes(t *testing.T) {
 			{NodeID: 2, Address: "192.0.2.2", Port: 1723, Status: connexa.PingOK},
 		}
 		p.runFor(t, f, time.Minute)
-		if len(p.notices) != 1 || p.notices[0].Kind != connexa.NoticeNodeStable || p.notices[0].NodeID != 1 || p.notices[0].Name != "192.0.2.1" {
+		if len(p.notices) != 1 || p.notices[0].Kind != connexa.NotifyNodeStable || p.notices[0].NodeID != 1 || p.notices[0].Name != "192.0.2.1" {
 			t.Errorf("got the notices %+v", p.notices)
 		}
 	})

@@ -2,7 +2,7 @@ package monitor
 
 import "time"
 
-// minQuota is the smallest number of probes in a round.
+// minQuota is the smallest number of probes in one run of the monitor.
 const minQuota = 20
 
 // quota limits the probes to twice the average rate of the schedule. A fleet that
@@ -34,7 +34,7 @@ func (p *quota) refill(now time.Time, n int, interval, round time.Duration, busy
 	}
 }
 
-// hasRoom reports whether one more probe may be started after made ones.
+// hasRoom reports whether one more probe may be started when made have been.
 func (p *quota) hasRoom(made int) bool { return made < p.allowed }
 
 // spend subtracts the probes that were started.

@@ -17,18 +17,18 @@ type Message struct {
 	Text  string // the whole message
 }
 
-// digest collects notices for one message. Its size is bounded: of each kind it
-// keeps the first few notices and counts the others.
+// digest collects notifications for one message. Its size is bounded: of each kind it
+// keeps the first few notifications and counts the others.
 type digest struct {
-	kinds map[connexa.NoticeKind]*kindDigest
-	since time.Time // of the first notice
+	kinds map[connexa.NotificationKind]*kindDigest
+	since time.Time // of the first notification
 }
 
-// kindDigest holds the notices of one kind.
+// kindDigest holds the notifications of one kind.
 type kindDigest struct {
-	first  []connexa.Notice
+	first  []connexa.Notification
 	nodes  map[int64]struct{} // each node counts once
-	others int                // notices without a node, and those of nodes beyond maxNodes
+	others int                // notifications without a node, and those of nodes beyond maxNodes
 }
 
 const (
@@ -39,20 +39,20 @@ const (
 	lateAfter = 2 * time.Minute
 )
 
-func (p *kindDigest) noticeCount() int { return len(p.nodes) + p.others }
+func (p *kindDigest) notificationCount() int { return len(p.nodes) + p.others }
 
 func (d *digest) isEmpty() bool { return len(d.kinds) == 0 }
 
-func (d *digest) noticeCount() (all int) {
+func (d *digest) notificationCount() (all int) {
 	for _, p := range d.kinds {
-		all += p.noticeCount()
+		all += p.notificationCount()
 	}
 	return all
 }
 
-func (d *digest) ofKind(kind connexa.NoticeKind) *kindDigest {
+func (d *digest) ofKind(kind connexa.NotificationKind) *kindDigest {
 	if d.kinds == nil {
-		d.kinds = map[connexa.NoticeKind]*kindDigest{}
+		d.kinds = map[connexa.NotificationKind]*kindDigest{}
 	}
 	if d.kinds[kind] == nil {
 		d.kinds[kind] = &kindDigest{nodes: map[int64]struct{}{}}
@@ -60,7 +60,7 @@ func (d *digest) ofKind(kind connexa.NoticeKind) *kindDigest {
 	return d.kinds[kind]
 }
 
-func (d *digest) add(n connexa.Notice) {
+func (d *digest) add(n connexa.Notification) {
 	if d.since.IsZero() || n.At.Before(d.since) {
 		d.since = n.At
 	}
@@ -69,7 +69,7 @@ func (d *digest) add(n connexa.Notice) {
 	p.keepFirst(n)
 }
 
-// countNode counts a notice of a node, or of none.
+// countNode counts a notification of a node, or of none.
 func (p *kindDigest) countNode(node int64) {
 	_, again := p.nodes[node]
 	switch {
@@ -81,9 +81,9 @@ func (p *kindDigest) countNode(node int64) {
 	}
 }
 
-// keepFirst keeps n if it is one of the first, or replaces the older notice of its node.
-func (p *kindDigest) keepFirst(n connexa.Notice) {
-	i := slices.IndexFunc(p.first, func(o connexa.Notice) bool { return n.NodeID != 0 && o.NodeID == n.NodeID })
+// keepFirst keeps n if it is one of the first, or replaces the older notification of its node.
+func (p *kindDigest) keepFirst(n connexa.Notification) {
+	i := slices.IndexFunc(p.first, func(o connexa.Notification) bool { return n.NodeID != 0 && o.NodeID == n.NodeID })
 	switch {
 	case i >= 0:
 		p.first[i] = n
@@ -113,7 +113,7 @@ func (d *digest) merge(o digest) {
 func (d *digest) formatMessage(n *Notifier, lang string) Message {
 	var lines []string
 	var title string
-	for _, kind := range connexa.NoticeKinds() {
+	for _, kind := range connexa.NotificationKinds() {
 		p := d.kinds[kind]
 		if p == nil {
 			continue
@@ -130,34 +130,34 @@ func (d *digest) formatMessage(n *Notifier, lang string) Message {
 	return Message{Title: truncateText("Connexa: "+title, maxTitle), Text: n.withLink(strings.Join(lines, "\n"), d.pageURL(n))}
 }
 
-// formatLines returns the lines of the notices of one kind.
+// formatLines returns the lines of the notifications of one kind.
 func (p *kindDigest) formatLines(n *Notifier, lang string) (lines []string) {
 	var names []string
-	for _, notice := range p.first {
-		lines = append(lines, truncateText(n.Words(lang, notice.Text), maxText/8))
-		if notice.Name != "" {
-			names = append(names, truncateText(notice.Name, maxText/40))
+	for _, notification := range p.first {
+		lines = append(lines, truncateText(n.Words(lang, notification.Text), maxText/8))
+		if notification.Name != "" {
+			names = append(names, truncateText(notification.Name, maxText/40))
 		}
 	}
-	rest := p.noticeCount() - len(p.first)
+	rest := p.notificationCount() - len(p.first)
 	switch many, ok := summaries[p.first[0].Kind]; {
 	case rest <= 0:
 		return lines
 	case ok && len(names) == len(p.first):
-		return []string{n.Words(lang, connexa.T(many, p.noticeCount(), strings.Join(names, ", "), connexa.T("notify.more", rest)))}
+		return []string{n.Words(lang, connexa.T(many, p.notificationCount(), strings.Join(names, ", "), connexa.T("notify.more", rest)))}
 	default:
 		return append(lines, n.Words(lang, connexa.T("notify.rest", rest)))
 	}
 }
 
-// summaries are the text keys for many notices of a kind.
-var summaries = map[connexa.NoticeKind]string{
-	connexa.NoticeNodeDown:         "notify.many.node_dropped",
-	connexa.NoticeNodeRecovered:    "notify.many.node_recovered",
-	connexa.NoticeNodeFlapping:     "notify.many.node_flapping",
-	connexa.NoticeNodeStable:       "notify.many.node_settled",
-	connexa.NoticeServiceFailed:    "notify.many.gateway_failed",
-	connexa.NoticeServiceRecovered: "notify.many.gateway_recovered",
+// summaries are the text keys for many notifications of a kind.
+var summaries = map[connexa.NotificationKind]string{
+	connexa.NotifyNodeDown:         "notify.many.node_dropped",
+	connexa.NotifyNodeRecovered:    "notify.many.node_recovered",
+	connexa.NotifyNodeFlapping:     "notify.many.node_flapping",
+	connexa.NotifyNodeStable:       "notify.many.node_settled",
+	connexa.NotifyServiceFailed:    "notify.many.gateway_failed",
+	connexa.NotifyServiceRecovered: "notify.many.gateway_recovered",
 }
 
 // pageURL returns the URL of the node or run that d is about, or that of the panel.
@@ -167,7 +167,7 @@ func (d *digest) pageURL(n *Notifier) string {
 	}
 	for _, p := range d.kinds {
 		switch one := p.first[0]; {
-		case p.noticeCount() != 1:
+		case p.notificationCount() != 1:
 		case one.NodeID != 0:
 			return n.panelURL("nodes/" + strconv.FormatInt(one.NodeID, 10))
 		case one.RunID != 0:

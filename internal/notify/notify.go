@@ -1,4 +1,4 @@
-// Package notify sends notices of events to channels: it collects them, summarises
+// Package notify sends notifications of events to channels: it collects them, summarises
 // them and sends them through the services of shoutrrr.
 package notify
 
@@ -37,7 +37,7 @@ type Config struct {
 
 // The times and bounds of messages to one channel.
 const (
-	gatherDelay     = 5 * time.Second  // from the first notice to its message
+	gatherDelay     = 5 * time.Second  // from the first notification to its message
 	minInterval     = time.Minute      // from the end of one attempt to the next
 	sendTimeout     = 20 * time.Second // for one attempt
 	shutdownTimeout = 2 * time.Second  // for all messages that are sent at shutdown
@@ -49,10 +49,10 @@ const (
 // delivered. The last ones outlast a short loss of the network.
 var retryDelays = []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 
-// Notifier sends notices to channels.
+// Notifier sends notifications to channels.
 type Notifier struct {
 	Config
-	inbox    chan connexa.Notice
+	inbox    chan connexa.Notification
 	wake     chan struct{}
 	attempts openAttempts
 }
@@ -62,19 +62,19 @@ func New(c Config) *Notifier {
 	if c.Guard == nil {
 		c.Guard = &guard.Guard{}
 	}
-	return &Notifier{Config: c, inbox: make(chan connexa.Notice, maxInbox), wake: make(chan struct{}, 1), attempts: openAttempts{byChannel: map[int64]int{}}}
+	return &Notifier{Config: c, inbox: make(chan connexa.Notification, maxInbox), wake: make(chan struct{}, 1), attempts: openAttempts{byChannel: map[int64]int{}}}
 }
 
-// Notify queues a notice. It never blocks: when the queue is full, the notice is
+// Notify queues a notification. It never blocks: when the queue is full, the notification is
 // dropped.
-func (n *Notifier) Notify(notice connexa.Notice) {
-	if notice.At.IsZero() {
-		notice.At = time.Now()
+func (n *Notifier) Notify(notification connexa.Notification) {
+	if notification.At.IsZero() {
+		notification.At = time.Now()
 	}
 	select {
-	case n.inbox <- notice:
+	case n.inbox <- notification:
 	default:
-		n.Log.Warn("a notice was dropped", "kind", string(notice.Kind))
+		n.Log.Warn("a notification was dropped", "kind", string(notification.Kind))
 	}
 }
 
@@ -101,13 +101,13 @@ func (n *Notifier) Run(ctx context.Context) error {
 			r.sendRemaining(sending)
 			cut()
 			return r.attempts.Wait()
-		case notice := <-n.inbox:
+		case notification := <-n.inbox:
 			select {
-			case <-n.wake: // a channel that was added before the notice gets it
+			case <-n.wake: // a channel that was added before the notification gets it
 				n.reloadChannels(ctx, r.outboxes)
 			default:
 			}
-			r.distribute(notice)
+			r.distribute(notification)
 		case <-n.wake:
 			n.reloadChannels(ctx, r.outboxes)
 		case o := <-r.ended:
@@ -132,16 +132,16 @@ type session struct {
 	ended    chan attemptResult
 }
 
-// distribute adds a notice to the outboxes of the channels that want it.
-func (r *session) distribute(notice connexa.Notice) {
+// distribute adds a notification to the outboxes of the channels that want it.
+func (r *session) distribute(notification connexa.Notification) {
 	for _, l := range r.outboxes {
-		if l.channel.Wants(notice) {
-			l.addNotice(notice)
+		if l.channel.Wants(notification) {
+			l.addNotification(notification)
 		}
 	}
 }
 
-// startAttempt sends the waiting notices of a channel.
+// startAttempt sends the waiting notifications of a channel.
 func (r *session) startAttempt(ctx context.Context, l *outbox) {
 	batch, channel := l.beginAttempt(), l.channel
 	r.attempts.Go(func() error {
@@ -154,13 +154,13 @@ func (r *session) startAttempt(ctx context.Context, l *outbox) {
 	})
 }
 
-// sendRemaining makes the last attempts. Notices that are not sent in time, or may not
+// sendRemaining makes the last attempts. Notifications that are not sent in time, or may not
 // be sent yet, are lost.
 func (r *session) sendRemaining(ctx context.Context) {
 	for more := true; more; {
 		select {
-		case notice := <-r.inbox:
-			r.distribute(notice)
+		case notification := <-r.inbox:
+			r.distribute(notification)
 		default:
 			more = false
 		}
@@ -192,18 +192,18 @@ func (r *session) sendRemaining(ctx context.Context) {
 	}
 	for _, l := range r.outboxes {
 		if !l.waiting.isEmpty() || l.sending {
-			r.Log.Warn("notices were lost at the end", "channel", l.channel.Name, "waiting", l.waiting.noticeCount(), "attempt", l.sending)
+			r.Log.Warn("notifications were lost at the end", "channel", l.channel.Name, "waiting", l.waiting.notificationCount(), "attempt", l.sending)
 		}
 	}
 }
 
-// reloadChannels reads the channels. Waiting notices stay, unless their channel was
+// reloadChannels reads the channels. Waiting notifications stay, unless their channel was
 // deleted or disabled. A failed channel with a new address is retried at once.
 func (n *Notifier) reloadChannels(ctx context.Context, outboxes map[int64]*outbox) {
 	list, err := n.Store.Channels(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			n.Log.Error("the channels of notices stay as they were", "err", err)
+			n.Log.Error("the channels of notifications stay as they were", "err", err)
 		}
 		return
 	}
@@ -243,7 +243,7 @@ func (n *Notifier) deliverMessage(ctx context.Context, c connexa.Channel, m Mess
 	case ctx.Err() != nil: // a shutdown is not a failure of the channel
 		return err
 	default:
-		n.Log.Warn("a message was not sent", "channel", c.Name, "service", c.Service(), "err", err)
+		n.Log.Warn("a message was not sent", "channel", c.Name, "service", c.Transport(), "err", err)
 		lost = n.Store.ChannelFailed(keep, c.ID, time.Now(), storedError(err))
 	}
 	if lost != nil {

@@ -102,13 +102,13 @@ func keyWords(lang string, t connexa.Text) string {
 	return strings.Join(words, " ")
 }
 
-func testChannel(id int64, kinds ...connexa.NoticeKind) connexa.Channel {
+func testChannel(id int64, kinds ...connexa.NotificationKind) connexa.Channel {
 	return connexa.Channel{ID: id, Name: "ops", Address: connexa.Secret(fmt.Sprintf("generic://127.0.0.1/%d", id)), Lang: "en", On: true, Kinds: kinds}
 }
 
-func droppedNotice(node int64) connexa.Notice {
+func droppedNotification(node int64) connexa.Notification {
 	name := fmt.Sprintf("192.0.2.%d", node)
-	return connexa.Notice{Kind: connexa.NoticeNodeDown, At: time.Now(), NodeID: node, Name: name, Text: connexa.T("dropped", name)}
+	return connexa.Notification{Kind: connexa.NotifyNodeDown, At: time.Now(), NodeID: node, Name: name, Text: connexa.T("dropped", name)}
 }
 
 // startNotifier runs a Notifier in a synctest bubble until the end of the test.
@@ -129,12 +129,12 @@ func startNotifier(t *testing.T, store *memoryStore) (*Notifier, *fakeSender) {
 	return n, o
 }
 
-// TestNotifierSendsLastNoticesAtShutdown checks that the last notices are sent, and
+// TestNotifierSendsLastNotificationsAtShutdown checks that the last notifications are sent, and
 // that sending does not delay the shutdown.
-func TestNotifierSendsLastNoticesAtShutdown(t *testing.T) {
+func TestNotifierSendsLastNotificationsAtShutdown(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		before time.Duration // from the previous message to the notice; 0 if there was none
+		before time.Duration // from the previous message to the notification; 0 if there was none
 		takes  time.Duration // duration of the last attempt
 		sent   int           // total number of attempts
 		state  string        // state of the channel at the end
@@ -146,14 +146,14 @@ func TestNotifierSendsLastNoticesAtShutdown(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown)}}
+				store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NotifyNodeDown)}}
 				o := &fakeSender{start: time.Now()}
 				n := New(Config{Store: store, Words: keyWords, Log: slog.New(slog.DiscardHandler), Send: o.sendMessage})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- n.Run(ctx) }()
 				if tt.before > 0 {
-					n.Notify(droppedNotice(1))
+					n.Notify(droppedNotification(1))
 					time.Sleep(gatherDelay + tt.before)
 				}
 				o.setAnswer(func(ctx context.Context, _ int) error {
@@ -164,7 +164,7 @@ func TestNotifierSendsLastNoticesAtShutdown(t *testing.T) {
 						return ctx.Err()
 					}
 				})
-				n.Notify(droppedNotice(2))
+				n.Notify(droppedNotification(2))
 				ended := time.Now()
 				cancel()
 				if err := <-done; err != nil || time.Since(ended) > shutdownTimeout {
@@ -180,16 +180,16 @@ func TestNotifierSendsLastNoticesAtShutdown(t *testing.T) {
 
 func TestNotifierSendsOneMessageAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown, connexa.NoticeRunFinished), testChannel(2, connexa.NoticeNewLogin)}}
+		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NotifyNodeDown, connexa.NotifyRunFinished), testChannel(2, connexa.NotifyNewLogin)}}
 		n, o := startNotifier(t, store)
 		for node := range int64(12) {
-			n.Notify(droppedNotice(node + 1))
+			n.Notify(droppedNotification(node + 1))
 		}
-		n.Notify(droppedNotice(3)) // the same node again
+		n.Notify(droppedNotification(3)) // the same node again
 		time.Sleep(10 * time.Second)
 		// In the following ten minutes, a node goes down every second.
 		for node := range int64(600) {
-			n.Notify(droppedNotice(1000 + node))
+			n.Notify(droppedNotification(1000 + node))
 			time.Sleep(time.Second)
 		}
 		time.Sleep(2 * time.Minute)
@@ -225,16 +225,16 @@ func TestNotifierSendsOneMessageAMinute(t *testing.T) {
 
 func TestMessageNamesFewNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeSwitches()...)}})
-		n.Notify(droppedNotice(7))
+		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NotificationSwitches()...)}})
+		n.Notify(droppedNotification(7))
 		time.Sleep(time.Minute + gatherDelay)
-		n.Notify(droppedNotice(8))
-		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeRecovered, At: time.Now(), NodeID: 7, Name: "192.0.2.7", Text: connexa.T("back", "192.0.2.7")})
+		n.Notify(droppedNotification(8))
+		n.Notify(connexa.Notification{Kind: connexa.NotifyNodeRecovered, At: time.Now(), NodeID: 7, Name: "192.0.2.7", Text: connexa.T("back", "192.0.2.7")})
 		for run := range int64(5) {
-			n.Notify(connexa.Notice{Kind: connexa.NoticeRunFinished, At: time.Now(), RunID: run + 1, Text: connexa.T("run", run+1)})
+			n.Notify(connexa.Notification{Kind: connexa.NotifyRunFinished, At: time.Now(), RunID: run + 1, Text: connexa.T("run", run+1)})
 		}
 		time.Sleep(2 * time.Minute)
-		n.Notify(connexa.Notice{Kind: connexa.NoticeRunFinished, At: time.Now(), RunID: 9, Text: connexa.T("run", 9)})
+		n.Notify(connexa.Notification{Kind: connexa.NotifyRunFinished, At: time.Now(), RunID: 9, Text: connexa.T("run", 9)})
 		time.Sleep(2 * time.Minute)
 		want := []string{
 			"en dropped 192.0.2.7\n\nhttps://panel.example.net/nodes/7",
@@ -255,15 +255,15 @@ func TestMessageNamesFewNodes(t *testing.T) {
 
 func TestNotifierMutesFlappingNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown)}})
-		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeFlapping, At: time.Now(), NodeID: 7, Name: "192.0.2.7", Text: connexa.T("flaps")})
+		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NotifyNodeDown)}})
+		n.Notify(connexa.Notification{Kind: connexa.NotifyNodeFlapping, At: time.Now(), NodeID: 7, Name: "192.0.2.7", Text: connexa.T("flaps")})
 		for range 5 {
-			quiet := droppedNotice(7)
+			quiet := droppedNotification(7)
 			quiet.Flapping = true
 			n.Notify(quiet)
 			time.Sleep(3 * time.Minute)
 		}
-		n.Notify(connexa.Notice{Kind: connexa.NoticeNodeStable, At: time.Now(), NodeID: 7, Text: connexa.T("settled")}) // the channel does not want this kind
+		n.Notify(connexa.Notification{Kind: connexa.NotifyNodeStable, At: time.Now(), NodeID: 7, Text: connexa.T("settled")}) // the channel does not want this kind
 		time.Sleep(3 * time.Minute)
 		all := o.sentMessages()
 		if len(all) != 1 || !strings.HasPrefix(all[0].text, "en flaps") {
@@ -272,9 +272,9 @@ func TestNotifierMutesFlappingNode(t *testing.T) {
 	})
 }
 
-func TestFailedMessageIsRetriedWithNewNotices(t *testing.T) {
+func TestFailedMessageIsRetriedWithNewNotifications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown)}}
+		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NotifyNodeDown)}}
 		n, o := startNotifier(t, store)
 		o.setAnswer(func(_ context.Context, attempt int) error {
 			if attempt <= 2 {
@@ -282,13 +282,13 @@ func TestFailedMessageIsRetriedWithNewNotices(t *testing.T) {
 			}
 			return nil
 		})
-		n.Notify(droppedNotice(1))
+		n.Notify(droppedNotification(1))
 		time.Sleep(10 * time.Second)
 		if got := store.lastState(); got != "1 failed: POST •••: refused" {
 			t.Errorf("state %q", got)
 		}
-		n.Notify(droppedNotice(2))
-		n.Notify(droppedNotice(1))
+		n.Notify(droppedNotification(2))
+		n.Notify(droppedNotification(1))
 		time.Sleep(time.Hour)
 		all := o.sentMessages()
 		if len(all) != 3 || store.lastState() != "1 sent" {
@@ -305,15 +305,15 @@ func TestFailedMessageIsRetriedWithNewNotices(t *testing.T) {
 
 func TestMessageIsGivenUpAfterRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown)}})
+		n, o := startNotifier(t, &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NotifyNodeDown)}})
 		o.setAnswer(func(context.Context, int) error { return errors.New("no") })
-		n.Notify(droppedNotice(1))
+		n.Notify(droppedNotification(1))
 		time.Sleep(3 * time.Hour)
 		if got, want := len(o.sentMessages()), 1+len(retryDelays); got != want {
 			t.Fatalf("%d attempts, want %d", got, want)
 		}
 		o.setAnswer(nil)
-		n.Notify(droppedNotice(2))
+		n.Notify(droppedNotification(2))
 		time.Sleep(time.Minute)
 		if all := o.sentMessages(); !strings.HasPrefix(all[len(all)-1].text, "en dropped 192.0.2.2\n\n") {
 			t.Errorf("after giving up: %q", all[len(all)-1].text)
@@ -323,7 +323,7 @@ func TestMessageIsGivenUpAfterRetries(t *testing.T) {
 
 func TestHangingChannelDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NoticeNodeDown), testChannel(2, connexa.NoticeNodeDown)}}
+		store := &memoryStore{list: []connexa.Channel{testChannel(1, connexa.NotifyNodeDown), testChannel(2, connexa.NotifyNodeDown)}}
 		n, o := startNotifier(t, store)
 		let := make(chan struct{})
 		n.Send = func(ctx context.Context, address connexa.Secret, m Message) error {
@@ -333,7 +333,7 @@ func TestHangingChannelDelaysNoOther(t *testing.T) {
 			}
 			return o.sendMessage(ctx, address, m)
 		}
-		n.Notify(droppedNotice(1))
+		n.Notify(droppedNotification(1))
 		time.Sleep(10 * time.Second)
 		if all := o.sentMessages(); len(all) != 1 {
 			t.Errorf("the other channel got %d messages", len(all))
@@ -364,14 +364,14 @@ func TestNotifierReloadsChannels(t *testing.T) {
 			n.Wake()
 			synctest.Wait()
 		}
-		n.Notify(droppedNotice(1)) // no channel wants it
-		set(testChannel(1, connexa.NoticeNodeDown))
-		n.Notify(droppedNotice(2))
+		n.Notify(droppedNotification(1)) // no channel wants it
+		set(testChannel(1, connexa.NotifyNodeDown))
+		n.Notify(droppedNotification(2))
 		synctest.Wait()
-		off := testChannel(1, connexa.NoticeNodeDown)
+		off := testChannel(1, connexa.NotifyNodeDown)
 		off.On = false
 		set(off) // discards the pending messages
-		set(testChannel(1, connexa.NoticeNodeDown))
+		set(testChannel(1, connexa.NotifyNodeDown))
 		time.Sleep(2 * time.Minute)
 		if all := o.sentMessages(); len(all) != 0 {
 			t.Errorf("got the messages %+v, want none", all)
@@ -382,10 +382,10 @@ func TestNotifierReloadsChannels(t *testing.T) {
 			}
 			return nil
 		})
-		n.Notify(droppedNotice(3))
+		n.Notify(droppedNotification(3))
 		time.Sleep(gatherDelay)
 		time.Sleep(time.Second)
-		mended := testChannel(1, connexa.NoticeNodeDown)
+		mended := testChannel(1, connexa.NotifyNodeDown)
 		mended.Address, mended.Lang = "generic://127.0.0.1/fresh", "ru"
 		set(mended)
 		time.Sleep(2 * time.Minute)
@@ -394,7 +394,7 @@ func TestNotifierReloadsChannels(t *testing.T) {
 			t.Errorf("got the messages %+v, want two, the second one to the new address in Russian", all)
 		}
 		set()
-		n.Notify(droppedNotice(4))
+		n.Notify(droppedNotification(4))
 		time.Sleep(2 * time.Minute)
 		if len(o.sentMessages()) != 2 {
 			t.Error("a removed channel got a message")
@@ -405,7 +405,7 @@ func TestNotifierReloadsChannels(t *testing.T) {
 func TestNotifyNeverBlocks(t *testing.T) {
 	n := New(Config{Store: &memoryStore{}, Words: keyWords, Log: slog.New(slog.DiscardHandler)}) // Run is not called
 	for range maxInbox + 100 {
-		n.Notify(droppedNotice(1))
+		n.Notify(droppedNotification(1))
 	}
 	if got := len(n.inbox); got != maxInbox {
 		t.Errorf("%d wait", got)
@@ -415,16 +415,16 @@ func TestNotifyNeverBlocks(t *testing.T) {
 func TestDigestIsBounded(t *testing.T) {
 	var d digest
 	for node := range int64(3 * maxNodes) {
-		notice := droppedNotice(node + 1)
-		notice.Text, notice.Name = connexa.T(strings.Repeat("ж", 5000)), strings.Repeat("ж", 300)
-		d.add(notice)
+		notification := droppedNotification(node + 1)
+		notification.Text, notification.Name = connexa.T(strings.Repeat("ж", 5000)), strings.Repeat("ж", 300)
+		d.add(notification)
 	}
-	p := d.kinds[connexa.NoticeNodeDown]
-	if p.noticeCount() != 3*maxNodes || len(p.nodes) != maxNodes || len(p.first) != maxFirst {
-		t.Errorf("count %d, %d nodes, %d kept", p.noticeCount(), len(p.nodes), len(p.first))
+	p := d.kinds[connexa.NotifyNodeDown]
+	if p.notificationCount() != 3*maxNodes || len(p.nodes) != maxNodes || len(p.first) != maxFirst {
+		t.Errorf("count %d, %d nodes, %d kept", p.notificationCount(), len(p.nodes), len(p.first))
 	}
-	for _, kind := range connexa.NoticeKinds() {
-		d.add(connexa.Notice{Kind: kind, At: time.Now(), Text: connexa.T(strings.Repeat("ж", 5000))})
+	for _, kind := range connexa.NotificationKinds() {
+		d.add(connexa.Notification{Kind: kind, At: time.Now(), Text: connexa.T(strings.Repeat("ж", 5000))})
 	}
 	n := New(Config{Words: keyWords, Panel: &url.URL{Scheme: "https", Host: "panel.example.net"}})
 	if m := d.formatMessage(n, "ru"); len(m.Text) > 4096 || len(m.Title) > maxTitle || strings.ContainsRune(m.Text, '\uFFFD') {

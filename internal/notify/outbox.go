@@ -6,13 +6,13 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// outbox is a channel and its waiting notices. Only Run's goroutine uses it.
+// outbox is a channel and its waiting notifications. Only Run's goroutine uses it.
 type outbox struct {
 	channel   connexa.Channel
 	waiting   digest
-	due       time.Time // of the next attempt; zero without waiting notices, and during an attempt
+	due       time.Time // of the next attempt; zero without waiting notifications, and during an attempt
 	notBefore time.Time // earliest time of the next attempt
-	failures  int       // failed attempts at the waiting notices
+	failures  int       // failed attempts at the waiting notifications
 	sending   bool
 }
 
@@ -34,8 +34,8 @@ func untilNext(outboxes map[int64]*outbox) time.Duration {
 	return max(0, wait)
 }
 
-func (l *outbox) addNotice(notice connexa.Notice) {
-	l.waiting.add(notice)
+func (l *outbox) addNotification(notification connexa.Notification) {
+	l.waiting.add(notification)
 	if l.due.IsZero() && !l.sending {
 		l.scheduleAttempt(gatherDelay)
 	}
@@ -49,7 +49,7 @@ func (l *outbox) scheduleAttempt(wait time.Duration) {
 	}
 }
 
-// beginAttempt takes the waiting notices for an attempt.
+// beginAttempt takes the waiting notifications for an attempt.
 func (l *outbox) beginAttempt() digest {
 	batch := l.waiting
 	l.waiting, l.due, l.sending = digest{}, time.Time{}, true
@@ -57,7 +57,7 @@ func (l *outbox) beginAttempt() digest {
 }
 
 // endAttempt applies the result of an attempt. A failed message is merged with newer
-// notices and retried after the next of retryDelays.
+// notifications and retried after the next of retryDelays.
 func (n *Notifier) endAttempt(l *outbox, o attemptResult) {
 	l.sending, l.notBefore = false, time.Now().Add(minInterval)
 	wait := gatherDelay
@@ -70,7 +70,7 @@ func (n *Notifier) endAttempt(l *outbox, o attemptResult) {
 		o.sent.merge(l.waiting)
 		l.waiting = o.sent
 	default:
-		n.Log.Warn("notices were given up", "channel", l.channel.Name, "notices", o.sent.noticeCount(), "attempts", l.failures+1)
+		n.Log.Warn("notifications were given up", "channel", l.channel.Name, "notifications", o.sent.notificationCount(), "attempts", l.failures+1)
 		l.failures = 0
 	}
 	switch {

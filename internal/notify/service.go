@@ -45,9 +45,9 @@ func Check(address connexa.Secret) (err error) {
 	return nil
 }
 
-// withTitle are the services that have a title. The others have none, or change the
+// withTitle are the transports that get a title. The others support none, or change the
 // form of the text because of it.
-var withTitle = []string{connexa.ServiceMail, connexa.ServiceWebhook, "ntfy", "gotify", "pushover", "bark", "join", "pushbullet"}
+var withTitle = []string{connexa.TransportMail, connexa.TransportWebhook, "ntfy", "gotify", "pushover", "bark", "join", "pushbullet"}
 
 // sendMessage sends m through the service of the address, to destinations that dial
 // allows. The error may contain the address.
@@ -59,7 +59,7 @@ func sendMessage(ctx context.Context, dial *guard.Guard, address connexa.Secret,
 		return err
 	}
 	replaceClients(service, dial)
-	if service.GetID() == connexa.ServiceMail {
+	if service.GetID() == connexa.TransportMail {
 		// The service dials by itself, so the host is checked just before.
 		u, err := url.Parse(address.Reveal())
 		if err != nil {
@@ -72,7 +72,7 @@ func sendMessage(ctx context.Context, dial *guard.Guard, address connexa.Secret,
 	params := types.Params{}
 	if slices.Contains(withTitle, service.GetID()) {
 		title := m.Title
-		if service.GetID() == connexa.ServiceMail { // the service writes the title into the header unencoded
+		if service.GetID() == connexa.TransportMail { // the service writes the title into the header unencoded
 			title = mime.BEncoding.Encode("utf-8", title)
 		}
 		params.SetTitle(title)
@@ -91,13 +91,13 @@ func (c jsonClient) Post(url string, request, response any) error {
 	return err
 }
 
-// unanswered is an error without an answer's body. As a jsonclient.Error it has a body
-// in the form of Telegram's answers.
+// unanswered is an error without a response body. As a jsonclient.Error it has a body in
+// the form of Telegram's responses, which shoutrrr would parse.
 type unanswered struct{ error }
 
 func (e unanswered) Unwrap() error { return e.error }
 
-// As implements the method that errors.As calls.
+// As implements the method that errors.As calls. The only target is *jsonclient.Error.
 func (e unanswered) As(target any) bool {
 	to, ok := target.(*jsonclient.Error)
 	if !ok {

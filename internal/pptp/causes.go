@@ -290,8 +290,8 @@ func (o *observed) findCause() (step Step, code string) {
 	return step, code
 }
 
-// Causes lists every cause that an Error of this package may have, except other
-// numbers that a server may give to a refused login.
+// Causes lists every cause that an Error of this package may have, except auth.N with an
+// error number N that the table does not list.
 func Causes() []string {
 	var list []string
 	for _, c := range causes {

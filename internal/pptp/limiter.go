@@ -14,7 +14,7 @@ const (
 	limitRate  = 5 // packets per second
 )
 
-// packetLimiter bounds how many negotiation packets are accepted. Excess packets are
+// packetLimiter bounds the negotiation packets per second of one link. Excess packets are
 // dropped, as if lost on the network: a peer that retransmits every few seconds, as the
 // RFCs require, never reaches the bound.
 type packetLimiter struct {

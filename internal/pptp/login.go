@@ -12,7 +12,8 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/ppp"
 )
 
-// answerRetry is the minimum time before an unanswered answer is sent again.
+// answerRetry is the minimum time before our response to a login request is sent again,
+// if the server has not replied to it.
 const answerRetry = 3 * time.Second
 
 // slowRefusal is the minimum time of a refusal that the evidence mentions. A server that

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// webConn is a connection that speaks HTTP. It counts forwarded bytes. A CONNECT takes
-// it over and counts itself.
+// webConn is a connection that speaks HTTP. It counts forwarded bytes. After a
+// CONNECT, the relay counts them.
 type webConn struct {
 	net.Conn
 	pending *pendingConn

@@ -52,7 +52,7 @@ func (e *Refused) Cause() connexa.Cause {
 	return "internet.refused"
 }
 
-// Codes of a NoInternet.
+// The values of NoInternet.Code.
 const (
 	CodeNoInternet = "no_internet"   // nothing behind the tunnel answers
 	CodeNoDNS      = "no_dns"        // addresses answer, but names do not resolve

@@ -48,8 +48,8 @@ type Server struct {
 // rateBurst is the number of bytes that pass a limit at once.
 const rateBurst = 1 << 20
 
-// windows is the number of receive buffers that make up one second at the limit. One
-// connection fills it with a round trip of 60 ms, four with 250 ms.
+// windows is the rate limit per second divided by the size of a receive buffer. One
+// connection reaches the limit with a round trip of up to 60 ms, four with 250 ms.
 const windows = 16
 
 // NewServer returns a Server.

@@ -45,8 +45,8 @@ type Session struct {
 	stack   *netstack.Stack
 }
 
-// Through starts an IP stack for measurements on a session. The result owns the session,
-// even if Through fails.
+// Through starts an IP stack for measurements on a session. It takes over s, and
+// closes it if it fails.
 func Through(s *pptp.Session) (*Session, error) {
 	info := s.Info()
 	stack, err := netstack.Start(netstack.Config{

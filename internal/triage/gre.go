@@ -69,8 +69,9 @@ func (g *greBreaker) takePending() []Result {
 	return pending
 }
 
-// applyAnswer applies the admin's decision and returns the pending results.
-func (g *greBreaker) applyAnswer(accept bool) []Result {
+// applyChoice applies the admin's choice and returns the pending results: accepted as
+// they are, otherwise without a fact.
+func (g *greBreaker) applyChoice(accept bool) []Result {
 	g.asked, g.passed = false, g.passed || accept
 	pending := g.takePending()
 	if !accept {

@@ -103,7 +103,7 @@ func (t *Triage) Decide(res Result) Decision {
 func (t *Triage) UplinkAnswered(r connexa.Reach) Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	believed, d := t.uplink.applyAnswer(r)
+	believed, d := t.uplink.applyReach(r)
 	for _, res := range believed {
 		d.merge(t.gre.decideResult(res))
 	}
@@ -123,7 +123,7 @@ func (t *Triage) Idle() Decision {
 func (t *Triage) DecideGRE(accept bool) Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Decision{Write: t.gre.applyAnswer(accept), Resume: []string{NoticeGRE}}
+	return Decision{Write: t.gre.applyChoice(accept), Resume: []string{NoticeGRE}}
 }
 
 // LocalError counts a job that failed because of this host.

@@ -104,7 +104,7 @@ func isLoopback(address string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// countResult adds a result of a good node to the ring.
+// countResult records a result of a good node among the last recentResults.
 func (g *uplinkGuard) countResult(failed bool) {
 	if g.failed[g.next] {
 		g.failures--
@@ -116,9 +116,9 @@ func (g *uplinkGuard) countResult(failed bool) {
 	g.next = (g.next + 1) % recentResults
 }
 
-// applyAnswer ends the wait for the targets and returns the pending results that are
-// believed.
-func (g *uplinkGuard) applyAnswer(r connexa.Reach) (believed []Result, d Decision) {
+// applyReach ends the wait for the targets. It returns the pending results to write, or
+// pauses the runs if the targets are silent.
+func (g *uplinkGuard) applyReach(r connexa.Reach) (believed []Result, d Decision) {
 	pending := g.pending
 	g.asking, g.pending = false, nil
 	if r != connexa.ReachSilent {

@@ -13,18 +13,18 @@ import (
 func (r *Runner) notifyResult(res triage.Result, done connexa.Finished) {
 	j := res.Job
 	name := connexa.ServerName(j.Address, j.Port)
-	n := connexa.Notice{At: res.Probed.Outcome.At, NodeID: j.NodeID, Name: name, Flapping: done.Flapping}
+	n := connexa.Notification{At: res.Probed.Outcome.At, NodeID: j.NodeID, Name: name, Flapping: done.Flapping}
 	status := connexa.T("status." + string(done.Verdict.Status))
 	switch {
 	case done.WentDown:
-		n.Kind, n.Text = connexa.NoticeNodeDown, connexa.T("notice.node.dropped", name, status)
+		n.Kind, n.Text = connexa.NotifyNodeDown, connexa.T("notification.node.dropped", name, status)
 		r.Notify(n)
 	case done.Recovered:
-		n.Kind, n.Text = connexa.NoticeNodeRecovered, connexa.T("notice.node.recovered", name, status)
+		n.Kind, n.Text = connexa.NotifyNodeRecovered, connexa.T("notification.node.recovered", name, status)
 		r.Notify(n)
 	}
 	if done.BeganFlapping {
-		n.Kind, n.Text = connexa.NoticeNodeFlapping, connexa.T("notice.node.flapping", name, status)
+		n.Kind, n.Text = connexa.NotifyNodeFlapping, connexa.T("notification.node.flapping", name, status)
 		r.Notify(n)
 	}
 	if len(done.EndedRuns) > 0 {
@@ -50,9 +50,9 @@ func (r *Runner) notifyEndedRuns(ids []int64) {
 		if !ended[run.ID] || run.Monitor {
 			continue
 		}
-		r.Notify(connexa.Notice{
-			Kind: connexa.NoticeRunFinished, At: run.FinishedAt, RunID: run.ID,
-			Text: connexa.T("notice.run", strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind)), run.Total, run.Good, run.Slow, run.Bad, run.Inconclusive),
+		r.Notify(connexa.Notification{
+			Kind: connexa.NotifyRunFinished, At: run.FinishedAt, RunID: run.ID,
+			Text: connexa.T("notification.run", strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind)), run.Total, run.Good, run.Slow, run.Bad, run.Inconclusive),
 		})
 	}
 }
