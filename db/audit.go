@@ -38,3 +38,16 @@ func (d *DB) AuditRows(ctx context.Context, before int64, size int) ([]connexa.A
 	}
 	return list, nil
 }
+
+// LoginAddresses lists the addresses from which an account has logged in before.
+func (d *DB) LoginAddresses(ctx context.Context, account string) ([]string, error) {
+	var list []string
+	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT DISTINCT address FROM audit WHERE act = ? AND account = ?`, connexa.ActLogin, account)) {
+		var a string
+		if err := scan(&a); err != nil {
+			return nil, fmt.Errorf("list the addresses of logins: %w", err)
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}

@@ -109,7 +109,7 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 		return err
 	}
 	for _, s := range served {
-		f.Nodes = append(f.Nodes, views.ServiceLine{ServiceRow: s.Service, Node: s.Node})
+		f.Nodes = append(f.Nodes, views.ServiceRow{ServiceRow: s.Service, Node: s.Node})
 	}
 	facets, err := h.nodes.Facets(r.Context())
 	if err != nil {

@@ -39,7 +39,7 @@ func (h *Handlers) clientView(ctx context.Context, id int64) (views.ClientDetail
 		return a, err
 	}
 	for _, s := range list {
-		a.Services = append(a.Services, views.ServiceLine{ServiceRow: s.Service, Node: s.Node})
+		a.Services = append(a.Services, views.ServiceRow{ServiceRow: s.Service, Node: s.Node})
 	}
 	if len(u.Nodes) > 0 && len(u.Nodes) <= maxNamedNodes {
 		a.Named, err = h.nodes.NodesByID(ctx, u.Nodes)

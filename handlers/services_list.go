@@ -93,7 +93,7 @@ func (h *Handlers) servicesView(ctx context.Context, l serviceList) (views.Servi
 		}
 		for _, s := range list {
 			vpn := vpns[s.Node.ID]
-			v.Rows = append(v.Rows, views.ServiceLine{ServiceRow: s.Service, Node: s.Node, Rate: rates[s.Node.ID], VPN: vpn})
+			v.Rows = append(v.Rows, views.ServiceRow{ServiceRow: s.Service, Node: s.Node, Rate: rates[s.Node.ID], VPN: vpn})
 			if vpn != nil && vpn.Wanted && v.Lacks == nil {
 				v.Lacks = h.vpns.VPNLacks(ctx)
 			}

@@ -53,7 +53,7 @@ func (h *Handlers) servicesPageStream(v url.Values) (*pageStream, error) {
 		}
 		var parts []templ.Component
 		for _, row := range rows {
-			parts = append(parts, views.ServiceLineSwap(row))
+			parts = append(parts, views.ServiceRowSwap(row))
 		}
 		return parts, nil
 	}
@@ -77,7 +77,7 @@ func (h *Handlers) servicesPageStream(v url.Values) (*pageStream, error) {
 				moving[id] = true
 			case moving[id]:
 				delete(moving, id)
-				parts = append(parts, views.ServiceLineSwap(row))
+				parts = append(parts, views.ServiceRowSwap(row))
 			}
 		}
 		maps.DeleteFunc(moving, func(id int64, _ bool) bool { return !slices.Contains(shown, id) })
@@ -91,7 +91,7 @@ func (h *Handlers) servicesPageStream(v url.Values) (*pageStream, error) {
 }
 
 // serviceLines returns the current lines of services.
-func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.ServiceLine, error) {
+func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.ServiceRow, error) {
 	nodes, err := h.nodes.NodesByID(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -108,10 +108,10 @@ func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.Servi
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]views.ServiceLine, 0, len(nodes))
+	rows := make([]views.ServiceRow, 0, len(nodes))
 	for _, n := range nodes {
 		if s, ok := services[n.ID]; ok {
-			rows = append(rows, views.ServiceLine{ServiceRow: s, Node: n, Rate: rates[n.ID], VPN: vpns[n.ID]})
+			rows = append(rows, views.ServiceRow{ServiceRow: s, Node: n, Rate: rates[n.ID], VPN: vpns[n.ID]})
 		}
 	}
 	return rows, nil

@@ -165,7 +165,7 @@ func (r ClientRow) lastDay(p *i18n.Printer) string { return p.HomeDay(r.Expires.
 // ClientDetail is the page of one client.
 type ClientDetail struct {
 	ClientRow
-	Services []ServiceLine  // running services that the client may use
+	Services []ServiceRow   // running services that the client may use
 	Named    []connexa.Node // nodes of the client, if it may use only listed ones
 	Stream   string
 }
@@ -177,8 +177,8 @@ type ClientForm struct {
 	Input    connexa.ClientInput
 	Errors   connexa.FieldErrors
 	Problem  connexa.Text
-	Nodes    []ServiceLine // nodes to choose from
-	Tags     []string      // tags in use, as suggestions
+	Nodes    []ServiceRow // nodes to choose from
+	Tags     []string     // tags in use, as suggestions
 }
 
 func (f ClientForm) actionURL() string {
@@ -253,7 +253,7 @@ type ClientCredentials struct {
 // clientBlock holds the lines of all services in one format.
 type clientBlock struct {
 	id, name string
-	lines    []credentialLine
+	lines    []credentialField
 }
 
 func (a ClientCredentials) credentialBlocks(p *i18n.Printer) []clientBlock {

@@ -37,7 +37,7 @@ func clientSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		Next: "/clients?page=2", Stream: "/events?page=clients",
 	}
 	node := sampleNode().Node
-	service := ServiceLine{Node: node, ServiceRow: connexa.ServiceRow{
+	service := ServiceRow{Node: node, ServiceRow: connexa.ServiceRow{
 		ServiceReport: connexa.ServiceReport{NodeID: node.ID, State: connexa.ServiceOnline, ExitIP: "203.0.113.77"}, Wanted: true, Listen: netip.MustParseAddrPort("127.0.0.1:20007"),
 	}}
 	input := connexa.ClientInput{Name: "a b", Scope: "tags", Quota: "-1", Unit: "GB", Sources: "192.0.2.300", Enabled: true}
@@ -54,11 +54,11 @@ func clientSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		"clients":             ClientListPage(pg, v),
 		"clients-empty":       ClientListPage(pg, ClientList{}),
 		"clients-none":        ClientListPage(pg, ClientList{Text: "nobody", State: "expired", Counts: v.Counts}),
-		"clients-one":         ClientPage(pg, ClientDetail{ClientRow: office, Services: []ServiceLine{service}}),
+		"clients-one":         ClientPage(pg, ClientDetail{ClientRow: office, Services: []ServiceRow{service}}),
 		"clients-spent":       ClientPage(pg, ClientDetail{ClientRow: spent, Named: []connexa.Node{node}}),
 		"clients-off":         ClientPage(pg, ClientDetail{ClientRow: off}),
 		"clients-new":         ClientFormPage(pg, ClientForm{Input: input, Errors: wrong, Tags: []string{"eu"}}),
-		"clients-edit":        ClientFormPage(pg, ClientForm{ID: 1, Revision: 3, Input: chosen, Nodes: []ServiceLine{service}}),
+		"clients-edit":        ClientFormPage(pg, ClientForm{ID: 1, Revision: 3, Input: chosen, Nodes: []ServiceRow{service}}),
 		"clients-credentials": ClientCredentialsPage(pg, ClientCredentials{ID: 1, Name: "office-berlin", Password: line.Password, Services: []ServiceCredentials{line, other}}),
 		"clients-nobody":      ClientCredentialsPage(pg, ClientCredentials{ID: 1, Name: "office-berlin", Password: line.Password, State: connexa.ClientExpired, Elsewhere: true}),
 		"clients-ask":         ConfirmPage(pg, ConfirmClient(p, "delete", 1, "office-berlin")),

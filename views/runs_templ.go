@@ -87,7 +87,7 @@ func RunsPage(pg Page, v Runs) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = whoseRuns("/runs", p.T("runs.whose.people"), !v.Monitor).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = whoseRuns("/runs", p.T("runs.whose.manual"), !v.Monitor).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

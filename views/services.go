@@ -26,8 +26,8 @@ func ServiceTone(s connexa.ServiceState) Tone {
 	}
 }
 
-// ServiceLine is one service of the services page, with its node.
-type ServiceLine struct {
+// ServiceRow is one service of the services page, with its node.
+type ServiceRow struct {
 	connexa.ServiceRow
 	Node connexa.Node
 	Rate connexa.ServiceRate
@@ -39,8 +39,8 @@ type Services struct {
 	Filter connexa.ServiceFilter // which services are listed
 	Tags   []connexa.Facet       // tags of the nodes with a running service
 	Counts map[connexa.ServiceState]int
-	Rows   []ServiceLine // of the current page
-	IDs    []int64       // node ids of the whole list, for "stop all"
+	Rows   []ServiceRow // of the current page
+	IDs    []int64      // node ids of the whole list, for "stop all"
 	From   int
 	Prev   string
 	Next   string
@@ -132,7 +132,7 @@ func serviceExportURL(f connexa.ServiceFormat, filter connexa.ServiceFilter) str
 
 // rowKey identifies the shown content of a row, so that the page's script notices a
 // change of state.
-func (s ServiceLine) rowKey() string {
+func (s ServiceRow) rowKey() string {
 	return string(s.State) + "|" + s.Reason.String() + "|" + s.ExitIP + "|" + s.VPN.rowKey()
 }
 
@@ -207,12 +207,12 @@ type ServiceCredentials struct {
 	Online    bool
 }
 
-// credentialLine is one line to copy.
-type credentialLine struct{ id, name, text string }
+// credentialField is one line to copy.
+type credentialField struct{ id, name, text string }
 
-func (a ServiceCredentials) allLines(p *i18n.Printer) []credentialLine {
+func (a ServiceCredentials) allLines(p *i18n.Printer) []credentialField {
 	text := func(f connexa.ServiceFormat) string { return a.Line(f) }
-	return []credentialLine{
+	return []credentialField{
 		{"socks5", "SOCKS5", text(connexa.FormatSOCKS5)},
 		{"http", "HTTP", text(connexa.FormatHTTP)},
 		{"hostport", p.T("services.line.hostport"), text(connexa.FormatHostPort)},

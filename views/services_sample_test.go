@@ -15,8 +15,8 @@ import (
 // serviceSamples returns the service pages.
 func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	pg.Serving, pg.Charts = 37, true
-	line := func(id int64, port uint16, change func(*ServiceLine)) ServiceLine {
-		l := ServiceLine{Node: sampleNode().Node, ServiceRow: connexa.ServiceRow{
+	line := func(id int64, port uint16, change func(*ServiceRow)) ServiceRow {
+		l := ServiceRow{Node: sampleNode().Node, ServiceRow: connexa.ServiceRow{
 			ServiceReport: connexa.ServiceReport{NodeID: id, State: connexa.ServiceOnline, Since: now.Add(-2 * time.Hour), UpAt: now.Add(-2 * time.Hour), ExitIP: "203.0.113.77", Latency: 42 * time.Millisecond},
 			Wanted:        true, Listen: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), User: "exit-7", Up: 81e6, Down: 2_480e6, Open: 12,
 		}}
@@ -24,16 +24,16 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		change(&l)
 		return l
 	}
-	lost := func(l *ServiceLine) {
+	lost := func(l *ServiceRow) {
 		l.State, l.UpAt, l.Latency, l.Open = connexa.ServiceReconnecting, time.Time{}, 0, 0
 		l.Reason, l.Cause, l.RetryAt = connexa.T("service.reason.ended"), "gre.no_inbound", now.Add(time.Minute)
 	}
 	v := Services{
 		Counts: map[connexa.ServiceState]int{connexa.ServiceOnline: 34, connexa.ServiceReconnecting: 2, connexa.ServiceFailed: 1},
-		Rows: []ServiceLine{
-			line(7, 20007, func(l *ServiceLine) { l.Rate = connexa.ServiceRate{Down: 38_600_000, Up: 900_000} }),
+		Rows: []ServiceRow{
+			line(7, 20007, func(l *ServiceRow) { l.Rate = connexa.ServiceRate{Down: 38_600_000, Up: 900_000} }),
 			line(8, 20008, lost),
-			line(9, 20009, func(l *ServiceLine) {
+			line(9, 20009, func(l *ServiceRow) {
 				lost(l)
 				l.State, l.Reason, l.Cause = connexa.ServiceFailed, connexa.T("service.reason.refused"), "auth.691"
 			}),

@@ -516,7 +516,7 @@ func ServicesPart(v Services) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			for _, s := range v.Rows {
-				templ_7745c5c3_Err = ServiceLineRow(s).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ServiceTableRow(s).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1225,8 +1225,8 @@ func retryServices() templ.Component {
 	})
 }
 
-// ServiceLineRow is one service. The table and the stream use the same component.
-func ServiceLineRow(s ServiceLine) templ.Component {
+// ServiceTableRow is one service. The table and the stream use the same component.
+func ServiceTableRow(s ServiceRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1868,8 +1868,8 @@ func ServiceLineRow(s ServiceLine) templ.Component {
 	})
 }
 
-// ServiceLineSwap is a ServiceLineRow for a stream.
-func ServiceLineSwap(s ServiceLine) templ.Component {
+// ServiceRowSwap is a ServiceTableRow for a stream.
+func ServiceRowSwap(s ServiceRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1907,7 +1907,7 @@ func ServiceLineSwap(s ServiceLine) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ServiceLineRow(s).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ServiceTableRow(s).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -42,7 +42,7 @@ func TestQRCodeIsWhatWasEncoded(t *testing.T) {
 	}
 }
 
-func TestServiceLinesQuoteWhatTheyMust(t *testing.T) {
+func TestServiceRowsQuoteWhatTheyMust(t *testing.T) {
 	a := ServiceCredentials{Host: "2001:db8::7", Port: 20007, User: "a:b", Password: "p@ss/word"}
 	for format, want := range map[connexa.ServiceFormat]string{
 		connexa.FormatSOCKS5:   "socks5://a%3Ab:p%40ss%2Fword@[2001:db8::7]:20007",

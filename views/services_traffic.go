@@ -11,7 +11,7 @@ import (
 
 // exitDetails returns the second line about an exit: the country of the node and the
 // latency.
-func exitDetails(p *i18n.Printer, s ServiceLine) string {
+func exitDetails(p *i18n.Printer, s ServiceRow) string {
 	var parts []string
 	if s.Node.Country != "" {
 		parts = append(parts, p.Country(s.Node.Country))
