@@ -53,7 +53,7 @@ func waitError(d time.Duration) error {
 	return &WaitError{Wait: (d + time.Second - 1).Truncate(time.Second)}
 }
 
-// sender sends notices to the channels.
+// sender sends notifications to the channels.
 type sender interface{ Notify(connexa.Notification) }
 
 // Accounts are the logins of the panel and their sessions.
@@ -167,7 +167,7 @@ func (a *Accounts) StartSession(ctx context.Context, token connexa.Secret, u con
 	_, address := Actor(ctx)
 	s := connexa.Session{AccountID: u.ID, Address: address, Agent: cutText(agent, 300)}
 	elsewhere, err := a.fromElsewhere(ctx, u.Name, address)
-	if err != nil { // a missing notice must not prevent a login
+	if err != nil { // a missing notification must not prevent a login
 		a.env.Log.Error("compare the address of a login", "err", err)
 	}
 	if err := a.store.StartSession(ctx, token, s); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/monitor"
 )
 
-// uplinkChanged sends a notice that this host went offline or is back.
+// uplinkChanged sends a notification that this host went offline or is back.
 func (p *Panel) uplinkChanged(online bool) {
 	n := connexa.Notification{Kind: connexa.NotifyOffline, At: time.Now(), Text: connexa.T("notification.offline")}
 	if online {

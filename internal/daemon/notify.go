@@ -10,7 +10,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/notify"
 )
 
-// newNotifier returns the sender of notices. Messages contain links only if the
+// newNotifier returns the sender of notifications. Messages contain links only if the
 // panel's public URL is known.
 func newNotifier(store notify.Store, public *url.URL, out *guard.Guard, log *slog.Logger) *notify.Notifier {
 	printers := map[string]*i18n.Printer{}

@@ -15,9 +15,9 @@ import (
 	"github.com/connexa-panel/connexa/internal/pptp/gre"
 )
 
-// TestPanelSendsNotice sends a notice from its source through a running panel to a
+// TestPanelSendsNotification sends a notification from its source through a running panel to a
 // webhook, in the language of the channel.
-func TestPanelSendsNotice(t *testing.T) {
+func TestPanelSendsNotification(t *testing.T) {
 	got := make(chan string, 1)
 	site := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

@@ -32,7 +32,7 @@ type Store interface {
 type Config struct {
 	Store   Store
 	Publish func(connexa.Event)        // called after a change is saved; must not block
-	Notify  func(connexa.Notification) // called for notices; must not block. Optional.
+	Notify  func(connexa.Notification) // called for notifications; must not block. Optional.
 	Log     *slog.Logger
 	Locks   *SessionLocks // shared with probes. Defaults to new locks.
 

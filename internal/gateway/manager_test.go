@@ -656,16 +656,16 @@ func TestRulesOfAService(t *testing.T) {
 func TestNotices(t *testing.T) {
 	timeIn(t, func(t *testing.T, b *bench) {
 		var mu sync.Mutex
-		var notices []connexa.Notification
+		var notifications []connexa.Notification
 		b.Notify = func(n connexa.Notification) {
 			mu.Lock()
 			defer mu.Unlock()
-			notices = append(notices, n)
+			notifications = append(notifications, n)
 		}
 		kinds := func() (list []connexa.NotificationKind) {
 			mu.Lock()
 			defer mu.Unlock()
-			for _, n := range notices {
+			for _, n := range notifications {
 				list = append(list, n.Kind)
 			}
 			return list
@@ -674,7 +674,7 @@ func TestNotices(t *testing.T) {
 		b.enableService(1)
 		b.upTunnel(1)
 		if got := kinds(); got != nil {
-			t.Errorf("a start sent the notices %v, want none", got)
+			t.Errorf("a start sent the notifications %v, want none", got)
 		}
 		b.disableService(1)
 		b.failDials(refusedBy(pptp.StepTCP, "refused"))
@@ -683,16 +683,16 @@ func TestNotices(t *testing.T) {
 		synctest.Wait()
 		b.wantState(2, connexa.ServiceFailed, "service.reason.tired")
 		if got := kinds(); !slices.Equal(got, []connexa.NotificationKind{connexa.NotifyServiceFailed}) {
-			t.Fatalf("got the notices %v, want one of a failed service", got)
+			t.Fatalf("got the notifications %v, want one of a failed service", got)
 		}
-		if n := notices[0]; n.NodeID != 2 || n.Text.Key != "notification.service.failed" || n.At.IsZero() {
-			t.Errorf("got the notice %+v, want one of the failed service of node 2", n)
+		if n := notifications[0]; n.NodeID != 2 || n.Text.Key != "notification.service.failed" || n.At.IsZero() {
+			t.Errorf("got the notification %+v, want one of the failed service of node 2", n)
 		}
 		b.passDials()
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if got := kinds(); !slices.Equal(got, []connexa.NotificationKind{connexa.NotifyServiceFailed, connexa.NotifyServiceRecovered}) {
-			t.Errorf("got the notices %v, want a recovered service last", got)
+			t.Errorf("got the notifications %v, want a recovered service last", got)
 		}
 
 		// A recovery is also reported for a failure in an earlier process.
@@ -704,7 +704,7 @@ func TestNotices(t *testing.T) {
 		b.Wake()
 		b.upTunnel(3)
 		if got := kinds(); len(got) != 3 || got[2] != connexa.NotifyServiceRecovered {
-			t.Errorf("got the notices %v, want a recovered service last", got)
+			t.Errorf("got the notifications %v, want a recovered service last", got)
 		}
 	})
 }

@@ -34,7 +34,7 @@ type runner struct {
 	edited         bool   // the connection settings have changed
 	uplinkBack     bool   // this host is online again
 	sampled        socks5.Counts
-	failureSent    bool // the failure notice was sent
+	failureSent    bool // the failure notification was sent
 
 	// Used by the goroutine only.
 	releaseServer  func() // ends the reservation of the server
@@ -238,11 +238,11 @@ func (g *runner) setState(ctx context.Context, to connexa.ServiceState, reason c
 		return
 	}
 	g.manager.saveState(ctx, s)
-	g.sendNotice(s)
+	g.sendNotification(s)
 }
 
-// sendNotice sends a notice when the service fails, and one when it recovers.
-func (g *runner) sendNotice(s connexa.ServiceReport) {
+// sendNotification sends a notification when the service fails, and one when it recovers.
+func (g *runner) sendNotification(s connexa.ServiceReport) {
 	g.mu.Lock()
 	failed, recovered := s.State == connexa.ServiceFailed && !g.failureSent, s.State == connexa.ServiceOnline && g.failureSent
 	g.failureSent = (g.failureSent || failed) && !recovered

@@ -9,7 +9,7 @@ import (
 	"github.com/connexa-panel/connexa/internal/triage"
 )
 
-// notifyResult sends notices of the changes that a result has caused.
+// notifyResult sends notifications of the changes that a result has caused.
 func (r *Runner) notifyResult(res triage.Result, done connexa.Finished) {
 	j := res.Job
 	name := connexa.ServerName(j.Address, j.Port)
@@ -32,7 +32,7 @@ func (r *Runner) notifyResult(res triage.Result, done connexa.Finished) {
 	}
 }
 
-// notifyEndedRuns sends notices of runs that have ended, except those of the
+// notifyEndedRuns sends notifications of runs that have ended, except those of the
 // monitor, which end all the time.
 func (r *Runner) notifyEndedRuns(ids []int64) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -250,7 +250,7 @@ func TestResultsSendNotices(t *testing.T) {
 		synctest.Wait()
 		want := []connexa.NotificationKind{connexa.NotifyNodeDown, connexa.NotifyNodeRecovered, connexa.NotifyNodeFlapping, connexa.NotifyRunFinished}
 		if !slices.Equal(kinds, want) {
-			t.Errorf("got the notices %v, want %v", kinds, want)
+			t.Errorf("got the notifications %v, want %v", kinds, want)
 		}
 		b.stopAndWait(t)
 	})
@@ -260,7 +260,7 @@ func TestMonitorRunsSendNoNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := startRunner(t, 1, 1, silentWork, func(b *runnerTest) {
 			b.runs[0].Monitor = true
-			b.cfg.Notify = func(n connexa.Notification) { t.Errorf("got the notice %+v, want none", n) }
+			b.cfg.Notify = func(n connexa.Notification) { t.Errorf("got the notification %+v, want none", n) }
 			b.outcome = map[int64]connexa.Finished{1: {EndedRuns: []int64{1}, Runs: []int64{1}}}
 		})
 		time.Sleep(5 * time.Second)

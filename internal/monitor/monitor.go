@@ -79,7 +79,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// reportSettled sends notices of the nodes that have stopped flapping.
+// reportSettled sends notifications of the nodes that have stopped flapping.
 func (m *Monitor) reportSettled(ctx context.Context) error {
 	list, err := m.Store.EndFlapping(ctx)
 	for _, s := range list {

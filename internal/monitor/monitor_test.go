@@ -162,11 +162,11 @@ func (f *fakeStore) LiveRuns(context.Context, time.Time) (runs []connexa.Run, _ 
 
 // monitorTest is a monitor with its settings and hooks.
 type monitorTest struct {
-	settings atomic.Pointer[connexa.MonitorSettings]
-	offline  atomic.Bool
-	mu       sync.Mutex
-	notices  []connexa.Notification
-	woken    atomic.Int32
+	settings      atomic.Pointer[connexa.MonitorSettings]
+	offline       atomic.Bool
+	mu            sync.Mutex
+	notifications []connexa.Notification
+	woken         atomic.Int32
 }
 
 // runFor runs a monitor for d.
@@ -178,7 +178,7 @@ func (p *monitorTest) runFor(t *testing.T, f *fakeStore, d time.Duration) {
 		Notify: func(n connexa.Notification) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.notices = append(p.notices, n)
+			p.notifications = append(p.notifications, n)
 		},
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -379,8 +379,8 @@ func TestMonitorReportsSettledNodes(t *testing.T) {
 			{NodeID: 2, Address: "192.0.2.2", Port: 1723, Status: connexa.PingOK},
 		}
 		p.runFor(t, f, time.Minute)
-		if len(p.notices) != 1 || p.notices[0].Kind != connexa.NotifyNodeStable || p.notices[0].NodeID != 1 || p.notices[0].Name != "192.0.2.1" {
-			t.Errorf("got the notices %+v", p.notices)
+		if len(p.notifications) != 1 || p.notifications[0].Kind != connexa.NotifyNodeStable || p.notifications[0].NodeID != 1 || p.notifications[0].Name != "192.0.2.1" {
+			t.Errorf("got the notifications %+v", p.notifications)
 		}
 	})
 }
