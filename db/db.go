@@ -185,7 +185,7 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 		}
 	}
 	switch {
-	case errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil: // rolled back at the end of ctx
+	case errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil: // database/sql has rolled back, because ctx ended
 		return ctx.Err()
 	case err != nil:
 		return translateError(err)

@@ -54,7 +54,7 @@ type modelTest struct {
 	dir    string
 	d      *DB
 	now    time.Time
-	slots  [modelSlots]*modelNode // nil: deleted
+	slots  [modelSlots]*modelNode // nil for a deleted node
 	runs   []*modelRun
 	jobs   []*modelJob
 	claims []*modelClaim

@@ -55,7 +55,8 @@ type Speed struct {
 type SpeedMeters struct {
 	// Try measures an endpoint briefly.
 	Try func(context.Context, connexa.Endpoint) (connexa.Measurement, error)
-	// Uplink measures the uplink and returns why it could not. Nil: it is never measured.
+	// Uplink measures the uplink and returns why it could not. Optional: without it, the
+	// uplink is never measured.
 	Uplink func(context.Context, []connexa.Endpoint, connexa.SpeedSettings) (connexa.Measurement, connexa.Cause)
 }
 
