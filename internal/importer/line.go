@@ -74,7 +74,7 @@ const (
 var (
 	plainName = regexp.MustCompile(`^[\p{L}\p{N} _-]+[:=]$`)
 	ipv4Alone = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,3}){3}$`)
-	ipv4First = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,3}){3}($|[\s:,;|@/-])`)
+	ipv4First = regexp.MustCompile(`^([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?:$|[\s:,;|@/-])`)
 )
 
 func maskLine(s string) string {
@@ -88,15 +88,14 @@ func maskLine(s string) string {
 		}
 		return name + " " + masked
 	}
-	at := ipv4First.FindStringIndex(s)
-	if at == nil {
+	found := ipv4First.FindStringSubmatch(s)
+	if found == nil {
 		return masked
 	}
-	address := strings.TrimRight(s[:at[1]], " \t:,;|@/-")
-	if len(address) == len(s) {
-		return address
+	if found[1] == s {
+		return s
 	}
-	return address + " " + masked
+	return found[1] + " " + masked
 }
 
 // maskRecord shows the cell of the address if it is an IPv4 address: in a shifted
