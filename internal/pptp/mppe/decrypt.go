@@ -202,8 +202,16 @@ func (d *Decryptor) openStateful(dst, src []byte, count uint16, flushed bool) er
 	return nil
 }
 
+// startKey is a key that a flushed packet may begin its stream with.
+type startKey struct {
+	key   Key
+	keeps bool // the peer did not change its key, see PeerKeepsKey
+}
+
 // openFlushed decrypts a packet that begins a new stream. Its key depends on the
-// missing packets and on whether the peer changes its key with a flush.
+// missing packets and on whether the peer changes its key with a flush. A wrong key
+// would be kept for the rest of the session, so a text that only starts like PPP
+// counts only if no key leads to an IPv4 packet.
 func (d *Decryptor) openFlushed(dst, src []byte, count uint16) error {
 	if behind := (d.count - count) & countMask; behind >= 1 && behind <= keptKeys {
 		return ErrStale
@@ -216,33 +224,72 @@ func (d *Decryptor) openFlushed(dst, src []byte, count uint16) error {
 		}
 	}
 	atFlag := count&flagMask == flagMask
-	keeps := cur // RFC 3078: the same key again
+	same := startKey{key: cur, keeps: true} // RFC 3078: the same key again
+	var likely startKey
+	found := false
 	for try := range maxFlushes {
 		cur = d.keys.nextKey(cur)
-		if d.opensWith(dst, src, cur) {
-			d.adoptKey(cur, count)
-			d.keepsKey.Store(d.keepsKey.Load() && atFlag)
-			return nil
+		keys := [...]startKey{{key: cur}, same}
+		n := 1
+		if try == 0 && !atFlag {
+			n = 2
 		}
-		if try == 0 && !atFlag && d.opensWith(dst, src, keeps) {
-			d.adoptKey(keeps, count)
-			d.keepsKey.Store(true)
-			return nil
+		for _, k := range keys[:n] {
+			d.decryptWith(&k.key, dst, src)
+			switch {
+			case isIPv4(dst):
+				d.adoptKey(k, count)
+				return nil
+			case !found && startsLikePPP(dst):
+				likely, found = k, true
+			}
 		}
 	}
-	return ErrGarbage
+	if !found {
+		return ErrGarbage
+	}
+	d.decryptWith(&likely.key, dst, src)
+	d.adoptKey(likely, count)
+	return nil
 }
 
-func (d *Decryptor) opensWith(dst, src []byte, k Key) bool {
-	d.pair.setKey(&k)
+// decryptWith decrypts src from the start of a stream into dst.
+func (d *Decryptor) decryptWith(k *Key, dst, src []byte) {
+	d.pair.setKey(k)
 	d.pair.xor(dst, src)
-	return startsLikePPP(dst)
 }
 
-func (d *Decryptor) adoptKey(k Key, count uint16) {
-	d.keys.cur = k
+// adoptKey continues the stream that decryptWith began at packet count.
+func (d *Decryptor) adoptKey(k startKey, count uint16) {
+	d.keys.cur = k.key
 	d.data = d.pair
 	d.count = (count + 1) & countMask
+	d.keepsKey.Store(k.keeps || d.keepsKey.Load() && count&flagMask == flagMask)
+}
+
+// isIPv4 reports whether a plain text is an IPv4 packet with a correct header checksum.
+// Hardly any random text passes.
+func isIPv4(b []byte) bool {
+	const minHeader = 20
+	if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 {
+		b = b[2:]
+	}
+	if len(b) >= 1 && b[0] == 0 { // the protocol has two bytes
+		b = b[1:]
+	}
+	if len(b) < 1+minHeader || b[0] != 0x21 || b[1]>>4 != 4 {
+		return false
+	}
+	header := b[1:]
+	size := int(header[0]&15) * 4
+	if size < minHeader || size > len(header) {
+		return false
+	}
+	sum := uint32(0)
+	for i := 0; i < size; i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(header[i:]))
+	}
+	return sum>>16+sum&0xffff == 0xffff // with a second carry it could not be that
 }
 
 // startsLikePPP reports whether a plain text begins with a protocol that MPPE

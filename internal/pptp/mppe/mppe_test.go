@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
 var everyKind = func() (kinds []kind) {
@@ -27,14 +29,17 @@ func (k kind) newPair() (*Encryptor, *Decryptor) {
 	return NewEncryptor(key, k.bits, k.stateless), NewDecryptor(key, k.bits, k.stateless)
 }
 
-// ipPacket returns contents that look like an IPv4 packet with the number n.
+// ipPacket returns an IPv4 packet with the number n after its PPP protocol. size is at
+// least 22.
 func ipPacket(n, size int) []byte {
 	b := make([]byte, size)
-	b[1], b[2] = 0x21, 0x45
-	b[3], b[4] = byte(n>>8), byte(n)
-	for i := 5; i < size; i++ {
+	b[1] = 0x21
+	for i := 2; i < size; i++ {
 		b[i] = byte(n + i)
 	}
+	ip := header.IPv4(b[2:])
+	ip.Encode(&header.IPv4Fields{TotalLength: uint16(size - 2), ID: uint16(n), TTL: 64, Protocol: 17})
+	ip.SetChecksum(^ip.CalculateChecksum())
 	return b
 }
 
@@ -203,6 +208,45 @@ func TestStatefulRecovery(t *testing.T) {
 					t.Errorf("PeerKeepsKey = %v", d.PeerKeepsKey())
 				}
 			})
+		}
+	}
+}
+
+// The stream never gets stuck, however many flushed packets are lost. Among the keys that
+// are tried then, a wrong one may yield a text that starts like PPP.
+func TestStatefulRecovery_FindsTheRightKey(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for i := range 2000 {
+		var key Key
+		for j := range key {
+			key[j] = byte(r.Uint32())
+		}
+		keepKey := i%2 == 0
+		e, d := NewEncryptor(key, Bits128, false), NewDecryptor(key, Bits128, false)
+		dst := make([]byte, 100)
+		unread := 0
+		for n := range 1000 {
+			p := ipPacket(n, 60)
+			f := sealFrame(e, p)
+			if r.IntN(100) < 20 {
+				continue
+			}
+			m, err := d.Open(dst, f)
+			unread++
+			switch {
+			case err == nil && bytes.Equal(dst[:m], p):
+				unread = 0
+			case errors.Is(err, ErrLost):
+				e.Flush(keepKey)
+			case err == nil:
+				t.Errorf("session %d: packet %d was opened with a wrong key", i, n)
+			}
+			if unread > 100 {
+				t.Fatalf("session %d: packet %d and the 100 before it were not read: %v", i, n, err)
+			}
+		}
+		if d.PeerKeepsKey() != keepKey {
+			t.Errorf("session %d: PeerKeepsKey = %v", i, d.PeerKeepsKey())
 		}
 	}
 }
