@@ -3,6 +3,7 @@ package socks5
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -346,36 +347,38 @@ func readTargetAs(r io.Reader) (netip.AddrPort, error) {
 
 // TestRepliesThroughAStack checks the RFC 1928 replies to errors of a real stack.
 func TestRepliesThroughAStack(t *testing.T) {
-	var ended atomic.Bool
-	s := startServer(t, func(c *Config) {
-		near, _ := twoStacks(t)
-		c.Limits.Dial = 200 * time.Millisecond
-		c.Rules = func() Rules { return Rules{Private: true} }
-		c.Dialer = func(context.Context) (Dialer, error) {
-			if ended.Load() {
-				near.Close()
-			}
-			return near, nil
-		}
-	})
 	for _, tt := range []struct {
 		to   string
+		dial time.Duration
 		end  bool
 		want string
 	}{
 		{to: "198.51.100.90:81", want: "connection refused"},
-		{to: "198.51.100.91:81", want: "TTL expired"}, // timeout
-		{to: "silent.example:80", want: "TTL expired"},
+		{to: "198.51.100.91:81", dial: 200 * time.Millisecond, want: "TTL expired"}, // timeout
+		{to: "silent.example:80", dial: 200 * time.Millisecond, want: "TTL expired"},
 		{to: "[2001:db8::1]:80", want: "address type not supported"},
 		{to: "198.51.100.90:25", want: "connection not allowed by ruleset"},
 		{to: "198.51.100.90:82", end: true, want: "network unreachable"},
 	} {
-		ended.Store(tt.end)
-		if c, err := s.socksClient(t, tt.to); err == nil || !bytes.Contains([]byte(err.Error()), []byte(tt.want)) {
-			t.Errorf("%s: got %v, want %q", tt.to, err, tt.want)
-			if c != nil {
-				c.Close()
+		t.Run(tt.to, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t, func(c *Config) {
+				near, _ := twoStacks(t)
+				c.Limits.Dial = cmp.Or(tt.dial, time.Minute)
+				c.Rules = func() Rules { return Rules{Private: true} }
+				c.Dialer = func(context.Context) (Dialer, error) {
+					if tt.end {
+						near.Close()
+					}
+					return near, nil
+				}
+			})
+			if c, err := s.socksClient(t, tt.to); err == nil || !bytes.Contains([]byte(err.Error()), []byte(tt.want)) {
+				t.Errorf("got %v, want %q", err, tt.want)
+				if c != nil {
+					c.Close()
+				}
 			}
-		}
+		})
 	}
 }
