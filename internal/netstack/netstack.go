@@ -58,6 +58,11 @@ type Config struct {
 // requires a second; the stack's default is 200 ms.
 const patience = tcpip.TCPMinRTOOption(500 * time.Millisecond)
 
+// Recovery selects loss recovery by SACK alone (RFC 6675). The RACK of this gVisor can
+// stop a stream for ever: if all packets in flight count as lost, and a retransmission is
+// lost as well, no timer is left. See the function postXmit of its TCP sender.
+const Recovery = tcpip.TCPRecovery(0)
+
 const (
 	nic        = 1
 	bufferMin  = 4 << 10
@@ -99,12 +104,12 @@ func Start(cfg Config) (*Stack, error) {
 
 func (s *Stack) setUp(cfg Config) error {
 	sack := tcpip.TCPSACKEnabled(true)
-	rack := tcpip.TCPRACKLossDetection
+	recovery := Recovery
 	cubic := tcpip.CongestionControlOption("cubic")
 	moderate := tcpip.TCPModerateReceiveBufferOption(true)
 	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: bufferMin, Default: bufferHere, Max: orDefault(cfg.ReceiveMax)}
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: bufferMin, Default: bufferHere, Max: orDefault(cfg.SendMax)}
-	options := []tcpip.SettableTransportProtocolOption{&sack, &rack, &cubic, &moderate, &receive, &send}
+	options := []tcpip.SettableTransportProtocolOption{&sack, &recovery, &cubic, &moderate, &receive, &send}
 	if cfg.Single {
 		rto := patience
 		options = append(options, &rto)

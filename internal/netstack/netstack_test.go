@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
@@ -199,6 +200,49 @@ func TestTCPWithLoss(t *testing.T) {
 	if a.Stats().Retries+b.Stats().Retries == 0 {
 		t.Error("nothing was sent again")
 	}
+}
+
+// A stream survives outages, in which retransmissions are lost too: after a lost packet,
+// stateful MPPE loses everything until the sender restarts its stream.
+func TestTCPWithOutages(t *testing.T) {
+	outages := func() func([]byte) bool {
+		var end atomic.Int64
+		return func([]byte) bool {
+			now := time.Now().UnixMilli()
+			if now < end.Load() {
+				return true
+			}
+			if rand.IntN(100) >= 2 {
+				return false
+			}
+			end.Store(now + 20)
+			return true
+		}
+	}
+	var wg sync.WaitGroup
+	for range 300 {
+		a, b := twoStacks(t, func(a, b *pipe) { a.drop, b.drop = outages(), outages() })
+		serveEcho(t, b, 7)
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			c, err := a.DialContext(ctx, "tcp", "10.0.0.2:7")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			deadline, _ := ctx.Deadline()
+			_ = c.SetDeadline(deadline)
+			data := make([]byte, 64<<10)
+			sent := make([]byte, len(data))
+			wg.Go(func() { _, _ = c.Write(sent) })
+			if n, err := io.ReadFull(c, data); err != nil {
+				t.Errorf("the stream stopped after %d bytes: %v", n, err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestDamagedPacketsAreDropped(t *testing.T) {
