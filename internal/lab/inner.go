@@ -64,12 +64,15 @@ func newInner(at netip.Addr, node *Node, sv *services, send func(*stack.PacketBu
 
 func (n *innerNet) setUp(at netip.Addr) error {
 	sack := tcpip.TCPSACKEnabled(true)
-	recovery := netstack.Recovery
 	cubic := tcpip.CongestionControlOption("cubic")
 	moderate := tcpip.TCPModerateReceiveBufferOption(true)
 	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
-	options := []tcpip.SettableTransportProtocolOption{&sack, &recovery, &cubic, &moderate, &receive, &send}
+	options := []tcpip.SettableTransportProtocolOption{&sack, &cubic, &moderate, &receive, &send}
+	if s := n.node.Behaviour.Session; s.Loss+s.LossDown+s.LossUp > 0 {
+		recovery := netstack.Recovery // without loss, RACK is nearer to a server's TCP
+		options = append(options, &recovery)
+	}
 	if n.node.Behaviour.Session.RateDown > 0 {
 		// A queue that fills doubles the round-trip time at once, and the stack is worse than
 		// a server's TCP at detecting spurious timeouts.

@@ -58,9 +58,9 @@ type Config struct {
 // requires a second; the stack's default is 200 ms.
 const patience = tcpip.TCPMinRTOOption(500 * time.Millisecond)
 
-// Recovery selects loss recovery by SACK alone (RFC 6675). The RACK of this gVisor can
-// stop a stream for ever: if all packets in flight count as lost, and a retransmission is
-// lost as well, no timer is left. See the function postXmit of its TCP sender.
+// Recovery selects loss recovery by SACK alone (RFC 6675). With RACK, this gVisor can stop
+// a stream for ever: if everything in flight counts as lost and the retransmissions are
+// lost as well, no timer is left. See postXmit of its TCP sender.
 const Recovery = tcpip.TCPRecovery(0)
 
 const (
