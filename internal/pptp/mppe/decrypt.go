@@ -3,6 +3,7 @@ package mppe
 import (
 	"encoding/binary"
 	"errors"
+	"iter"
 	"sync/atomic"
 )
 
@@ -208,6 +209,23 @@ type startKey struct {
 	keeps bool // the peer did not change its key, see PeerKeepsKey
 }
 
+// startKeys yields the keys that may follow the key last, the most likely first. At a
+// flag packet, every peer changes its key.
+func (s *schedule) startKeys(last Key, atFlag bool) iter.Seq[startKey] {
+	return func(yield func(startKey) bool) {
+		next := last
+		for i := range maxFlushes {
+			next = s.nextKey(next)
+			if !yield(startKey{key: next}) {
+				return
+			}
+			if i == 0 && !atFlag && !yield(startKey{key: last, keeps: true}) { // RFC 3078: the same key again
+				return
+			}
+		}
+	}
+}
+
 // openFlushed decrypts a packet that begins a new stream. Its key depends on the
 // missing packets and on whether the peer changes its key with a flush. A wrong key
 // would be kept for the rest of the session, so a text that only starts like PPP
@@ -223,26 +241,16 @@ func (d *Decryptor) openFlushed(dst, src []byte, count uint16) error {
 			cur = d.keys.nextKey(cur)
 		}
 	}
-	atFlag := count&flagMask == flagMask
-	same := startKey{key: cur, keeps: true} // RFC 3078: the same key again
 	var likely startKey
 	found := false
-	for try := range maxFlushes {
-		cur = d.keys.nextKey(cur)
-		keys := [...]startKey{{key: cur}, same}
-		n := 1
-		if try == 0 && !atFlag {
-			n = 2
-		}
-		for _, k := range keys[:n] {
-			d.decryptWith(&k.key, dst, src)
-			switch {
-			case isIPv4(dst):
-				d.adoptKey(k, count)
-				return nil
-			case !found && startsLikePPP(dst):
-				likely, found = k, true
-			}
+	for k := range d.keys.startKeys(cur, count&flagMask == flagMask) {
+		d.decryptWith(&k.key, dst, src)
+		switch {
+		case isIPv4(dst):
+			d.adoptKey(k, count)
+			return nil
+		case !found && startsLikePPP(dst):
+			likely, found = k, true
 		}
 	}
 	if !found {
