@@ -37,7 +37,7 @@ func (h *Handlers) editChannel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in := connexa.ChannelInput{Name: c.Name, Lang: c.Lang, On: c.On, Service: views.ChannelService(c.Transport())}
+	in := connexa.ChannelInput{Name: c.Name, Lang: c.Lang, On: c.On, Transport: views.ChannelTransport(c.Transport())}
 	for _, k := range c.Kinds {
 		in.Kinds = append(in.Kinds, string(k))
 	}
@@ -80,7 +80,7 @@ func (h *Handlers) pathChannel(r *http.Request) (connexa.Channel, error) {
 
 func readChannel(f url.Values) connexa.ChannelInput {
 	return connexa.ChannelInput{
-		Name: f.Get("name"), Lang: f.Get("lang"), On: f.Get("on") == "1", Kinds: f["kinds"], Service: views.ChannelService(f.Get("service")),
+		Name: f.Get("name"), Lang: f.Get("lang"), On: f.Get("on") == "1", Kinds: f["kinds"], Transport: views.ChannelTransport(f.Get("service")),
 		Token: f.Get("token"), Chat: f.Get("chat"),
 		Host: f.Get("host"), Port: f.Get("port"), User: f.Get("user"), Password: connexa.Secret(f.Get("password")),
 		From: f.Get("from"), To: f.Get("to"), Plain: f.Get("plain") == "1",

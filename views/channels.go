@@ -29,9 +29,9 @@ type ChannelForm struct {
 }
 
 // ChannelInputOf returns the initial values of the form for a new channel of a
-// service. lang is the language of its messages.
-func ChannelInputOf(service string, lang i18n.Lang) connexa.ChannelInput {
-	in := connexa.ChannelInput{Service: ChannelService(service), Lang: string(lang), On: true}
+// transport. lang is the language of its messages.
+func ChannelInputOf(transport string, lang i18n.Lang) connexa.ChannelInput {
+	in := connexa.ChannelInput{Transport: ChannelTransport(transport), Lang: string(lang), On: true}
 	for _, k := range connexa.NotificationSwitches() {
 		if k != connexa.NotifyRunFinished { // the admin who starts a run sees its end on the page
 			in.Kinds = append(in.Kinds, string(k))
@@ -40,14 +40,14 @@ func ChannelInputOf(service string, lang i18n.Lang) connexa.ChannelInput {
 	return in
 }
 
-// channelServices are the services with a form of their own.
-var channelServices = []string{connexa.TransportTelegram, connexa.TransportMail, connexa.TransportWebhook, connexa.TransportOther}
+// channelTransports are the transports with a form of their own.
+var channelTransports = []string{connexa.TransportTelegram, connexa.TransportMail, connexa.TransportWebhook, connexa.TransportOther}
 
-// ChannelService returns the form for a service.
-func ChannelService(service string) string {
-	switch service {
+// ChannelTransport returns the transport whose form is that of another.
+func ChannelTransport(transport string) string {
+	switch transport {
 	case connexa.TransportTelegram, connexa.TransportMail, connexa.TransportWebhook:
-		return service
+		return transport
 	case "":
 		return connexa.TransportTelegram
 	default:
@@ -55,7 +55,7 @@ func ChannelService(service string) string {
 	}
 }
 
-// channelExamples are example addresses of some services. The parts in capitals are
+// channelExamples are example addresses of some transports. The parts in capitals are
 // placeholders.
 var channelExamples = [][2]string{
 	{"Discord", "https://discord.com/api/webhooks/ID/TOKEN"},
@@ -99,21 +99,21 @@ func (f ChannelForm) portField() string {
 	return f.Input.Port
 }
 
-// serviceCalled returns the name of a service.
-func serviceCalled(p *i18n.Printer, service string) string {
-	if name := connexa.TransportName(service); name != "" {
+// transportCalled returns the name of a transport in the reader's language.
+func transportCalled(p *i18n.Printer, transport string) string {
+	if name := connexa.TransportName(transport); name != "" {
 		return name
 	}
-	if key := "channel.service." + service; p.Has(key) {
+	if key := "channel.transport." + transport; p.Has(key) {
 		return p.T(key)
 	}
-	return service
+	return transport
 }
 
-// addressShown returns the parts of an address that may be shown: the service and the
-// last characters.
+// addressShown returns the parts of an address that may be shown: the transport and
+// the last characters.
 func addressShown(p *i18n.Printer, c connexa.Channel) string {
-	shown := serviceCalled(p, c.Transport())
+	shown := transportCalled(p, c.Transport())
 	if tail := c.Tail(); tail != "" {
 		shown += " ···" + tail
 	}

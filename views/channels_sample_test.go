@@ -33,7 +33,7 @@ func channelSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	}
 	edit := ChannelForm{
 		ID: 1, Called: "Ops chat", Tail: "Dsaw",
-		Input: connexa.ChannelInput{Name: "Ops chat", Lang: "ru", On: true, Service: connexa.TransportTelegram, Kinds: []string{"node_dropped", "new_login"}},
+		Input: connexa.ChannelInput{Name: "Ops chat", Lang: "ru", On: true, Transport: connexa.TransportTelegram, Kinds: []string{"node_dropped", "new_login"}},
 	}
 	return map[string]templ.Component{
 		"channels":         Channels(pg, ChannelsPage{List: list, NoLink: true}),

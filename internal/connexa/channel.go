@@ -56,8 +56,8 @@ func (c Channel) Wants(n Notification) bool {
 	return c.On && !n.Muted() && slices.Contains(c.Kinds, n.Kind.Switch())
 }
 
-// Transport returns the name of the service in the address, such as "telegram" or
-// "smtp".
+// Transport returns the service that the scheme of the address names, such as
+// "telegram" or "smtp".
 func (c Channel) Transport() string {
 	scheme, _, _ := strings.Cut(c.Address.Reveal(), ":")
 	name, _, _ := strings.Cut(scheme, "+")
@@ -94,7 +94,7 @@ func (c Channel) Tail() string {
 	return string(letters[len(letters)-4:])
 }
 
-// Services that have a form of their own.
+// Transports that have a form of their own.
 const (
 	TransportTelegram = "telegram"
 	TransportMail     = "smtp"
@@ -102,7 +102,7 @@ const (
 	TransportOther    = "url" // any, by its address
 )
 
-// transportNames are the proper names of services. Mail and webhooks have translated
+// transportNames are the proper names of transports. Mail and webhooks have translated
 // names instead.
 var transportNames = map[string]string{
 	"bark": "Bark", "discord": "Discord", "googlechat": "Google Chat", "hangouts": "Google Chat", "gotify": "Gotify", "ifttt": "IFTTT",
@@ -111,5 +111,5 @@ var transportNames = map[string]string{
 	"teams": "Microsoft Teams", "telegram": "Telegram", "wecom": "WeCom", "zulip": "Zulip",
 }
 
-// TransportName returns the proper name of a service, or "".
-func TransportName(service string) string { return transportNames[service] }
+// TransportName returns the proper name of a transport, or "".
+func TransportName(transport string) string { return transportNames[transport] }

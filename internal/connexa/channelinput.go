@@ -19,7 +19,7 @@ type ChannelInput struct {
 	On    bool
 	Kinds []string
 
-	Service string // selects the form; the fields of the other forms are ignored
+	Transport string // selects the form; the fields of the other forms are ignored
 
 	Token string // of the Telegram bot
 	Chat  string // or several, separated by commas
@@ -79,7 +79,7 @@ func (in ChannelInput) Parse(keep bool) (Channel, error) {
 
 // AddressField returns the form field for a problem with the whole address.
 func (in ChannelInput) AddressField() string {
-	switch in.Service {
+	switch in.Transport {
 	case TransportTelegram:
 		return "token"
 	case TransportMail:
@@ -94,7 +94,7 @@ func (in ChannelInput) AddressField() string {
 // shoutrrrURL reports whether a field of the address was filled in.
 func (in ChannelInput) shoutrrrURL() bool {
 	var typed string
-	switch in.Service {
+	switch in.Transport {
 	case TransportTelegram:
 		typed = in.Token + in.Chat
 	case TransportMail:
@@ -111,7 +111,7 @@ func (in ChannelInput) shoutrrrURL() bool {
 }
 
 func (in ChannelInput) buildAddress(errs FieldErrors) Secret {
-	switch in.Service {
+	switch in.Transport {
 	case TransportTelegram:
 		return in.telegramURL(errs)
 	case TransportMail:

@@ -10,12 +10,12 @@ import (
 func TestAnAddressIsTypedWhole(t *testing.T) {
 	base := ChannelInput{Name: "Ops", Lang: "en", Kinds: []string{string(NotifyOffline)}}
 	for name, change := range map[string]func(*ChannelInput){
-		"port of mail":      func(in *ChannelInput) { in.Service, in.Port = TransportMail, "2525" },
-		"mail without TLS":  func(in *ChannelInput) { in.Service, in.Plain = TransportMail, true },
-		"password of mail":  func(in *ChannelInput) { in.Service, in.Password = TransportMail, "Copper-77" },
-		"bearer":            func(in *ChannelInput) { in.Service, in.Bearer = TransportWebhook, "Copper-77" },
-		"chat of Telegram":  func(in *ChannelInput) { in.Service, in.Chat = TransportTelegram, "@ops" },
-		"address of others": func(in *ChannelInput) { in.Service, in.URL = TransportOther, "ntfy" },
+		"port of mail":      func(in *ChannelInput) { in.Transport, in.Port = TransportMail, "2525" },
+		"mail without TLS":  func(in *ChannelInput) { in.Transport, in.Plain = TransportMail, true },
+		"password of mail":  func(in *ChannelInput) { in.Transport, in.Password = TransportMail, "Copper-77" },
+		"bearer":            func(in *ChannelInput) { in.Transport, in.Bearer = TransportWebhook, "Copper-77" },
+		"chat of Telegram":  func(in *ChannelInput) { in.Transport, in.Chat = TransportTelegram, "@ops" },
+		"address of others": func(in *ChannelInput) { in.Transport, in.URL = TransportOther, "ntfy" },
 	} {
 		in := base
 		change(&in)
@@ -26,7 +26,7 @@ func TestAnAddressIsTypedWhole(t *testing.T) {
 	}
 	for _, service := range []string{TransportMail, TransportWebhook, TransportTelegram, TransportOther} {
 		in := base
-		in.Service = service
+		in.Transport = service
 		if c, err := in.Parse(true); err != nil || c.Address != "" {
 			t.Errorf("%s: %v", service, err)
 		}

@@ -19,7 +19,7 @@ func TestNamesAreLines(t *testing.T) {
 			return err
 		},
 		"name of a channel": func(s string) error {
-			_, err := ChannelInput{Name: s, Service: TransportWebhook, Webhook: "https://a.example/", Lang: "en", Kinds: []string{string(NotificationKinds()[0])}}.Parse(false)
+			_, err := ChannelInput{Name: s, Transport: TransportWebhook, Webhook: "https://a.example/", Lang: "en", Kinds: []string{string(NotificationKinds()[0])}}.Parse(false)
 			return err
 		},
 		"comment of a node": func(s string) error {

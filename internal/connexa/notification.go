@@ -2,10 +2,10 @@ package connexa
 
 import "time"
 
-// NotificationKind is the kind of a Notice.
+// NotificationKind is the kind of a Notification.
 type NotificationKind string
 
-// The kinds of notices.
+// The kinds of notifications.
 const (
 	NotifyNodeDown         NotificationKind = "node_dropped"      // a validated node lost its status
 	NotifyNodeRecovered    NotificationKind = "node_recovered"    // a node that was down is validated again
@@ -28,7 +28,7 @@ func NotificationKinds() []NotificationKind {
 	}
 }
 
-// Notification is a notification for an admin who does not watch the panel. It is published
+// Notification is a message to an admin who does not watch the panel. It is published
 // once, after the commit of its cause, and is not stored, so the receiver must take it
 // quickly.
 type Notification struct {

@@ -57,7 +57,7 @@ func newReceiver(t *testing.T, status int) (url string, got chan request) {
 
 func TestSendWebhook(t *testing.T) {
 	site, got := newReceiver(t, http.StatusNoContent)
-	to := parseAddress(t, connexa.ChannelInput{Service: connexa.TransportWebhook, Webhook: site + "/in/4fe1b2?method=mine&a=b%26c", Bearer: "Blue-Kite-7"})
+	to := parseAddress(t, connexa.ChannelInput{Transport: connexa.TransportWebhook, Webhook: site + "/in/4fe1b2?method=mine&a=b%26c", Bearer: "Blue-Kite-7"})
 	if err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, to, Message{Title: "Connexa: one", Text: "Узел 192.0.2.7 не отвечает"}); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestSendWebhook(t *testing.T) {
 func TestSendWebhookByShoutrrrURL(t *testing.T) {
 	site, got := newReceiver(t, http.StatusOK)
 	for _, in := range []string{"generic+" + site + "/plain", strings.Replace(site, "http", "generic", 1) + "/plain?disabletls=yes"} {
-		if err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, parseAddress(t, connexa.ChannelInput{Service: connexa.TransportOther, URL: in}), Message{Title: "t", Text: "hello"}); err != nil {
+		if err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, parseAddress(t, connexa.ChannelInput{Transport: connexa.TransportOther, URL: in}), Message{Title: "t", Text: "hello"}); err != nil {
 			t.Fatal(err)
 		}
 		if r := <-got; r.path != "/plain" || r.body != "hello" {
@@ -91,7 +91,7 @@ func TestSendErrorHasNoAddress(t *testing.T) {
 	store := &memoryStore{}
 	log := &strings.Builder{}
 	n := New(Config{Store: store, Words: keyWords, Guard: &guard.Guard{AllowLocal: true}, Log: slog.New(slog.NewTextHandler(log, nil))})
-	to := parseAddress(t, connexa.ChannelInput{Service: connexa.TransportWebhook, Webhook: site + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
+	to := parseAddress(t, connexa.ChannelInput{Transport: connexa.TransportWebhook, Webhook: site + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
 	err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"})
 	<-got
 	if err == nil || !strings.Contains(store.lastState(), "403 Forbidden") {
@@ -100,7 +100,7 @@ func TestSendErrorHasNoAddress(t *testing.T) {
 	// This address has no listener.
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
-	to = parseAddress(t, connexa.ChannelInput{Service: connexa.TransportWebhook, Webhook: closed.URL + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
+	to = parseAddress(t, connexa.ChannelInput{Transport: connexa.TransportWebhook, Webhook: closed.URL + "/in/Copper-Lantern", Bearer: "Blue-Kite-7"})
 	gone := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"})
 	if gone == nil || !strings.Contains(store.lastState(), "refused") {
 		t.Errorf("%v, state %q", gone, store.lastState())
@@ -141,7 +141,7 @@ func TestSendMail(t *testing.T) {
 	letters := make(chan string, 1)
 	go func() { letters <- takeMail(t, ln) }()
 	to := parseAddress(t, connexa.ChannelInput{
-		Service: connexa.TransportMail, Host: host, Port: port, User: "ops@example.net", Password: "p@ss/wörd",
+		Transport: connexa.TransportMail, Host: host, Port: port, User: "ops@example.net", Password: "p@ss/wörd",
 		From: "panel@example.net", To: "ann+alerts@example.org", Plain: true,
 	})
 	if err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, to, Message{Title: "Connexa: узел\r\nBcc: eve@example.org", Text: "Узел не отвечает\n.\nвторая строка"}); err != nil {
@@ -206,7 +206,7 @@ func takeMail(t *testing.T, ln net.Listener) string {
 }
 
 func TestSendMailNeedsTLS(t *testing.T) {
-	in := connexa.ChannelInput{Service: connexa.TransportMail, Host: "mail.example.net", From: "a@example.net", To: "b@example.net, c@example.net"}
+	in := connexa.ChannelInput{Transport: connexa.TransportMail, Host: "mail.example.net", From: "a@example.net", To: "b@example.net, c@example.net"}
 	if got := parseAddress(t, in).Reveal(); !strings.HasPrefix(got, "smtp://mail.example.net:587/") || !strings.Contains(got, "requirestarttls=yes") {
 		t.Error(got)
 	}
@@ -226,7 +226,7 @@ func TestSilentServerIsAbandoned(t *testing.T) {
 		}
 	}()
 	host, port, _ := net.SplitHostPort(ln.Addr().String())
-	to := parseAddress(t, connexa.ChannelInput{Service: connexa.TransportMail, Host: host, Port: port, From: "a@example.net", To: "b@example.net", Plain: true})
+	to := parseAddress(t, connexa.ChannelInput{Transport: connexa.TransportMail, Host: host, Port: port, From: "a@example.net", To: "b@example.net", Plain: true})
 	ended := make(chan error, 1)
 	n := New(Config{Store: &memoryStore{}, Words: keyWords, Log: slog.New(slog.DiscardHandler), Send: func(_ context.Context, address connexa.Secret, m Message) error {
 		err := sendMessage(t.Context(), &guard.Guard{AllowLocal: true}, address, m)
@@ -284,7 +284,7 @@ func TestCheck(t *testing.T) {
 		"https://discord.com/api/webhooks/123456789/token_of-webhook":                   "discord://token_of-webhook@123456789",
 		"https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX": "slack://hook:T00000000-B00000000-XXXXXXXXXXXXXXXXXXXXXXXX@webhook",
 	} {
-		if got := parseAddress(t, connexa.ChannelInput{Service: connexa.TransportOther, URL: typed}); got.Reveal() != want {
+		if got := parseAddress(t, connexa.ChannelInput{Transport: connexa.TransportOther, URL: typed}); got.Reveal() != want {
 			t.Errorf("%s became %s", typed, got.Reveal())
 		}
 	}
@@ -351,7 +351,7 @@ func TestSendToLocalAddressNeedsPermission(t *testing.T) {
 	}
 	store := &memoryStore{}
 	n := New(Config{Store: store, Words: keyWords, Log: slog.New(slog.DiscardHandler)}) // the default guard is strict
-	to := parseAddress(t, connexa.ChannelInput{Service: connexa.TransportWebhook, Webhook: site.URL + "/in", Bearer: "Blue-Kite-7"})
+	to := parseAddress(t, connexa.ChannelInput{Transport: connexa.TransportWebhook, Webhook: site.URL + "/in", Bearer: "Blue-Kite-7"})
 	if err := n.Test(t.Context(), connexa.Channel{ID: 1, Name: "ops", Address: to, Lang: "en"}); err == nil || !strings.Contains(store.lastState(), "allow-local-destinations") {
 		t.Errorf("%v, state %q", err, store.lastState())
 	}
