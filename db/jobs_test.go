@@ -314,7 +314,7 @@ func TestAPausedRunIsNotClaimed(t *testing.T) {
 	}
 }
 
-func TestSuspectsAreLookedAtAgain(t *testing.T) {
+func TestRequeueSuspects_TestsThemAgain(t *testing.T) {
 	d, ids := addFleet(t, 2)
 	if _, err := d.write.Exec(`UPDATE nodes SET status = 'login_ok' WHERE id = ?`, ids[0]); err != nil {
 		t.Fatal(err)
@@ -345,7 +345,7 @@ func TestSuspectsAreLookedAtAgain(t *testing.T) {
 
 // A probe without a fact leaves a suspect a suspect, and does not change when it was
 // checked. The server gets the same delay as after any other probe.
-func TestASuspectRestsAfterALookInVain(t *testing.T) {
+func TestRequeueSuspects_WaitsAfterAnInconclusiveProbe(t *testing.T) {
 	d, ids := addFleet(t, 1)
 	now := time.Now()
 	d.now = func() time.Time { return now }

@@ -44,7 +44,7 @@ func monitoredNode(t *testing.T, d *DB, node int64) *connexa.Monitored {
 	return w
 }
 
-func TestANodeIsWatchedFromItsFirstSessionToItsEdit(t *testing.T) {
+func TestANodeIsMonitoredFromItsFirstSessionToItsEdit(t *testing.T) {
 	d, ids, pass := openWithClock(t, 1)
 	node := ids[0]
 	if done := probeOnce(t, d, node, connexa.Ping, connexa.Answered); done.Recovered || monitoredNode(t, d, node) != nil {

@@ -290,8 +290,8 @@ func TestARunThatWaitsLeavesStreamsIdle(t *testing.T) {
 	})
 }
 
-// TestStreamsOfOneSessionAreLookedAtTogether ends the session of three streams.
-func TestStreamsOfOneSessionAreLookedAtTogether(t *testing.T) {
+// TestStreamsOfOneSessionAreCheckedTogether ends the session of three streams.
+func TestStreamsOfOneSessionAreCheckedTogether(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := startIdlePanel(t)
 		session, other := p.logIn(t), p.logIn(t)

@@ -140,7 +140,7 @@ func TestRunsOfTheMonitorAreListedApart(t *testing.T) {
 	b.get("/runs/2").contains(t, "Панель без сети?").contains(t, "мониторинг")
 }
 
-func TestANodeSaysWhenItIsLookedAtNext(t *testing.T) {
+func TestANodeSaysWhenItIsProbedNext(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2")

@@ -156,7 +156,7 @@ func (l *limiter) waitFor(keys ...string) time.Duration {
 }
 
 // The first refusal of each wait is distinguished from the others.
-func TestLimiterTellsTheFirstRefusal(t *testing.T) {
+func TestLimiterReportsTheFirstRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l limiter
 		for range freeAttempts {
