@@ -185,7 +185,7 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 		}
 	}
 	switch {
-	case errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil: // database/sql has rolled back, because ctx ended
+	case errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil: // database/sql rolls back when ctx ends
 		return ctx.Err()
 	case err != nil:
 		return translateError(err)

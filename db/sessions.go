@@ -74,13 +74,13 @@ func (d *DB) SessionAlive(ctx context.Context, token connexa.Secret) (bool, erro
 
 // Sessions lists the sessions of an account, the last seen first. The one with the token
 // current is marked.
-func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret) ([]connexa.Session, error) {
+func (d *DB) Sessions(ctx context.Context, accountID int64, current connexa.Secret) ([]connexa.Session, error) {
 	now, idle := d.aliveArgs()
 	var list []connexa.Session
 	for scan := range eachRow(d.read.QueryContext(ctx, `
 		SELECT id, account_id, created_at, seen_at, expires_at, address, agent, token_hash = ?
 		FROM sessions WHERE account_id = ? AND `+aliveSession+` ORDER BY seen_at DESC, id DESC`,
-		tokenHash(current), userID, now, idle)) {
+		tokenHash(current), accountID, now, idle)) {
 		var s connexa.Session
 		var created, seen, expires int64
 		if err := scan(&s.ID, &s.AccountID, &created, &seen, &expires, &s.Address, &s.Agent, &s.Current); err != nil {
@@ -93,9 +93,9 @@ func (d *DB) Sessions(ctx context.Context, userID int64, current connexa.Secret)
 }
 
 // EndSession ends one session of an account, or returns NotFound.
-func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
+func (d *DB) EndSession(ctx context.Context, accountID, id int64) error {
 	return d.inTx(ctx, func(tx *sql.Tx) error {
-		if err := oneRow(tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = ? AND account_id = ?`, id, userID)); err != nil {
+		if err := oneRow(tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = ? AND account_id = ?`, id, accountID)); err != nil {
 			return fmt.Errorf("end session %d: %w", id, err)
 		}
 		return nil
@@ -104,9 +104,9 @@ func (d *DB) EndSession(ctx context.Context, userID, id int64) error {
 
 // EndOtherSessions ends all sessions of an account except the one with the token keep, and
 // returns their number.
-func (d *DB) EndOtherSessions(ctx context.Context, userID int64, keep connexa.Secret) (ended int, err error) {
+func (d *DB) EndOtherSessions(ctx context.Context, accountID int64, keep connexa.Secret) (ended int, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		n, err := rowsChanged(tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, userID, tokenHash(keep)))
+		n, err := rowsChanged(tx.ExecContext(ctx, `DELETE FROM sessions WHERE account_id = ? AND token_hash <> ?`, accountID, tokenHash(keep)))
 		ended = int(n)
 		return err
 	})

@@ -39,7 +39,7 @@ func (h *Handlers) profilesView(w http.ResponseWriter, r *http.Request, status i
 // clientOf returns the parameter "client". It was named "user" in version 0.9.
 func clientOf(v url.Values) string { return cmp.Or(v.Get("client"), v.Get("user")) }
 
-// wantedNode returns the node that the account wants a profile for, or zero.
+// wantedNode returns the node in the query, for which a profile is wanted, or zero.
 func wantedNode(r *http.Request) int64 {
 	id, err := strconv.ParseInt(r.URL.Query().Get("node"), 10, 64)
 	if err != nil || id < 0 {

@@ -11,7 +11,7 @@ import (
 // runsSize is the number of runs per page.
 const runsSize = 50
 
-// listRuns answers GET /runs with the runs of users, or with by=monitor those of the
+// listRuns answers GET /runs with the runs that accounts started, or with by=monitor those of the
 // monitor.
 func (h *Handlers) listRuns(w http.ResponseWriter, r *http.Request) error {
 	before, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)

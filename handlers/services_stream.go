@@ -47,7 +47,7 @@ func (h *Handlers) servicesPageStream(v url.Values) (*pageStream, error) {
 		f.rows[id] = true
 	}
 	f.row = func(ctx context.Context, ids []int64) ([]templ.Component, error) {
-		rows, err := h.serviceLines(ctx, ids)
+		rows, err := h.serviceRows(ctx, ids)
 		if err != nil {
 			return nil, err
 		}
@@ -90,8 +90,8 @@ func (h *Handlers) servicesPageStream(v url.Values) (*pageStream, error) {
 	return f, nil
 }
 
-// serviceLines returns the current lines of services.
-func (h *Handlers) serviceLines(ctx context.Context, ids []int64) ([]views.ServiceRow, error) {
+// serviceRows returns the current rows of services.
+func (h *Handlers) serviceRows(ctx context.Context, ids []int64) ([]views.ServiceRow, error) {
 	nodes, err := h.nodes.NodesByID(ctx, ids)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ const (
 )
 
 // VPNAuthorizer decides which OpenVPN clients may connect to the exits of services
-// and stay connected: those with the certificate of a valid profile whose user may
+// and stay connected: those with the certificate of a valid profile whose client may
 // use the service.
 type VPNAuthorizer struct {
 	clients  func() *Directory
@@ -139,7 +139,7 @@ func (a *VPNAuthorizer) Authorize(_ context.Context, s connexa.Service, l openvp
 }
 
 // isLocked reports whether too many wrong passwords came with a profile. Those from
-// before the user got another password do not count.
+// before the client got another password do not count.
 func (a *VPNAuthorizer) isLocked(p connexa.Profile) bool {
 	mark := a.clients().PasswordMark(p.Client)
 	a.mu.Lock()

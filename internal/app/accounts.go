@@ -25,7 +25,7 @@ type accountStore interface {
 	AddFirstAccount(ctx context.Context, name, passwordHash string, mustChange bool) (added bool, err error)
 	HasAccounts(ctx context.Context) (bool, error)
 	Account(ctx context.Context, id int64) (connexa.Account, error)
-	LoginAddresses(ctx context.Context, user string) ([]string, error)
+	LoginAddresses(ctx context.Context, account string) ([]string, error)
 	AccountByName(ctx context.Context, name string) (connexa.Account, error)
 	SetPassword(ctx context.Context, accountID int64, passwordHash string, keep connexa.Secret) (ended int, err error)
 

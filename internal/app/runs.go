@@ -171,7 +171,7 @@ func (a *Runs) RunGroupNodes(ctx context.Context, id int64, result connexa.Resul
 	return a.store.RunNodes(ctx, id, []connexa.Result{result}, cause)
 }
 
-// RunPage lists the runs of users, or of the monitor, the newest first. before is the
+// RunPage lists the runs that accounts started, or those of the monitor, the newest first. before is the
 // id that the page ends before, zero for the first page; next is that of the next page,
 // zero if there is none.
 func (a *Runs) RunPage(ctx context.Context, monitor bool, before int64, size int) (runs []connexa.Run, next int64, err error) {

@@ -12,7 +12,7 @@ type vpnStore interface {
 	UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error)
 	ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProtocol, together bool) error
 	VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error)
-	Profiles(ctx context.Context, user int64) ([]connexa.Profile, error)
+	Profiles(ctx context.Context, client int64) ([]connexa.Profile, error)
 }
 
 // exits are the running OpenVPN exits.

@@ -53,7 +53,7 @@ func Passwd(ctx context.Context, cfg config.Passwd, in *os.File, out, errs io.Wr
 
 // askNewPassword asks twice for a password at a terminal, or reads one line from any
 // other input.
-func askNewPassword(ctx context.Context, user string, in *os.File, errs io.Writer) (connexa.Secret, error) {
+func askNewPassword(ctx context.Context, account string, in *os.File, errs io.Writer) (connexa.Secret, error) {
 	if !term.IsTerminal(int(in.Fd())) {
 		line, err := bufio.NewReader(io.LimitReader(in, 4096)).ReadString('\n')
 		if line = strings.TrimRight(line, "\r\n"); line == "" {
@@ -61,7 +61,7 @@ func askNewPassword(ctx context.Context, user string, in *os.File, errs io.Write
 		}
 		return connexa.Secret(line), nil
 	}
-	first, err := askSecret(ctx, in, errs, fmt.Sprintf("New password of %s: ", user))
+	first, err := askSecret(ctx, in, errs, fmt.Sprintf("New password of %s: ", account))
 	if err != nil {
 		return "", err
 	}

@@ -83,7 +83,7 @@ func (p *Panel) followAccess(ctx context.Context) error {
 // clients that may not stay.
 func (p *Panel) followProfiles(ctx context.Context) error {
 	box, done := p.broker.Subscribe(func(e connexa.Event) bool {
-		return e.Topic == connexa.ProfilesChanged || e.Topic == connexa.ClientChanged // a deleted user's profiles are deleted too
+		return e.Topic == connexa.ProfilesChanged || e.Topic == connexa.ClientChanged // a deleted client's profiles are deleted too
 	})
 	defer done()
 	for {

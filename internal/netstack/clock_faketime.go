@@ -11,9 +11,9 @@ import (
 
 // Clock returns the clock of all stacks in this process. With the build tag faketime, for
 // tests, time stands still while anything runs, so all packets of a burst would leave at
-// the same time. The stack's RACK would then take packets after the last acknowledged one
-// for lost, instead of those before it. So each reading advances this clock by a
-// nanosecond.
+// the same time. RACK, which the lab's servers use, would then take packets after the last
+// acknowledged one for lost, instead of those before it. So each reading advances this
+// clock by a nanosecond.
 func Clock() tcpip.Clock { return &ticking{Clock: tcpip.NewStdClock(), began: time.Now()} }
 
 type ticking struct {
