@@ -264,7 +264,6 @@ func (d *DB) AddClientTraffic(ctx context.Context, counts []connexa.ClientCount)
 		return nil
 	}
 	err := d.inStmtTx(ctx, func(t *stmtTx) error {
-		t.nodesUnchanged = true
 		for _, c := range counts {
 			if err := t.exec(addClientTraffic, int64(c.Up), int64(c.Down), toMillis(c.SeenAt), c.SeenFrom, c.ClientID); err != nil {
 				return err

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -43,9 +44,11 @@ type DB struct {
 	lock        *os.File
 	file        *os.File // the database file; closed last, because that releases SQLite's locks on it
 	touches     touches
-	nodeCache   nodeCache
-	pruning     pruning // used by Prune only
-	stmtTx      stmtTx  // guarded by the writer's connection
+	feed        nodeFeed
+	fleetCache  staleCache[connexa.Fleet]
+	pruning     pruning      // used by Prune only
+	stmtTx      stmtTx       // guarded by the writer's connection
+	writes      atomic.Int64 // committed transactions
 }
 
 // File is the name of the database in the data folder.
@@ -57,8 +60,7 @@ const File = "connexa.db"
 func Open(ctx context.Context, o Options) (*DB, error) { return openWithSchema(ctx, o, migrations.FS) }
 
 func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
-	d := &DB{now: o.Now, log: o.Log, onWrite: o.OnWrite}
-	d.nodeCache.index.setUp()
+	d := &DB{now: o.Now, log: o.Log, onWrite: o.OnWrite, feed: newNodeFeed()}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -90,7 +92,7 @@ func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err er
 		return nil, err
 	}
 	d.path = path
-	d.write = sql.OpenDB(writerConn{dataSourceName(path, false), d.nodeCache.index.onRowChange})
+	d.write = sql.OpenDB(writerConn{dataSourceName(path, false), d.feed.onRowChange})
 	d.write.SetMaxOpenConns(1)
 	if err := d.migrate(ctx, o.Dir, schema); err != nil {
 		return nil, err
@@ -104,9 +106,7 @@ func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err er
 	if err := d.sealAddresses(ctx); err != nil {
 		return nil, err
 	}
-	if err := d.startIndex(ctx); err != nil {
-		return nil, err
-	}
+	d.startFeed()
 	return d, nil
 }
 
@@ -146,9 +146,8 @@ func makePrivate(path string) (*os.File, error) {
 // Close waits for background work, closes both pools and unlocks the data folder.
 func (d *DB) Close() error {
 	d.touches.closeTouches()
-	d.nodeCache.index.close()
-	d.nodeCache.facets.background.Wait()
-	d.nodeCache.fleet.background.Wait()
+	d.feed.close()
+	d.fleetCache.background.Wait()
 	errs := []error{d.closeStmtTx()}
 	for _, p := range []*sql.DB{d.read, d.write} {
 		if p != nil {
@@ -177,9 +176,8 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback()
-	d.nodeCache.index.onBegin()
+	d.feed.onBegin()
 	if err = fn(tx); err == nil {
-		d.nodeCache.index.beforeCommit()
 		if err = tx.Commit(); err != nil {
 			err = fmt.Errorf("commit: %w", err)
 		}
@@ -190,8 +188,10 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 	case err != nil:
 		return translateError(err)
 	}
-	d.afterCommit()
-	d.nodeCache.writes.Add(1)
+	if err := rawConn(c, d.afterCommit); err != nil {
+		return err
+	}
+	d.writes.Add(1)
 	d.onWrite(time.Since(start))
 	return nil
 }

@@ -22,7 +22,7 @@ var speedBounds = []int64{0, 1e6, 2e6, 5e6, 10e6, 20e6, 50e6, 100e6}
 // Fleet returns the figures of the fleet, which may be slightly old during writes. The
 // caller must not change it.
 func (d *DB) Fleet(ctx context.Context) (connexa.Fleet, error) {
-	f, _, err := d.nodeCache.fleet.getValue(ctx, d, fleetEvery, d.computeFleet)
+	f, _, err := d.fleetCache.getValue(ctx, d, fleetEvery, d.computeFleet)
 	return f, err
 }
 
@@ -40,10 +40,10 @@ func (d *DB) computeFleet(ctx context.Context) (f connexa.Fleet, err error) {
 	if f.Days, err = readFleetDays(ctx, tx, d.now().Add(-fleetDays*24*time.Hour).UnixMilli()); err != nil {
 		return f, err
 	}
-	if f.Speeds, err = speedClasses(ctx, tx); err != nil {
+	if f.Speeds, err = d.speedClasses(ctx); err != nil {
 		return f, err
 	}
-	if f.Slowest, err = slowestProviders(ctx, tx); err != nil {
+	if f.Slowest, err = d.slowestNodes(ctx); err != nil {
 		return f, err
 	}
 	f.Flapping, err = flappingNodes(ctx, tx, d.now().Add(-flappingDays*24*time.Hour).UnixMilli())
@@ -64,56 +64,52 @@ func readFleetDays(ctx context.Context, q querier, since int64) ([]connexa.Fleet
 	return days, nil
 }
 
+// validated selects the nodes on which a session has come up.
+var validated = func() connexa.Filter {
+	var list []string
+	for _, s := range connexa.Statuses() {
+		if s.Validated() {
+			list = append(list, string(s))
+		}
+	}
+	return connexa.FilterBy("status", list...)
+}()
+
 // speedClasses counts the nodes with a session by their last measurement. It is empty
 // without measurements.
-func speedClasses(ctx context.Context, q querier) ([]connexa.SpeedClass, error) {
-	class := "0"
-	for _, from := range speedBounds[1:] {
-		class += fmt.Sprintf(" + (down >= %d)", from)
+func (d *DB) speedClasses(ctx context.Context) ([]connexa.SpeedClass, error) {
+	nodes, err := d.nodesInMemory(ctx)
+	if err != nil {
+		return nil, err
 	}
-	var classes []connexa.SpeedClass
-	for scan := range eachRow(q.QueryContext(ctx, `
-		SELECT `+class+`, count(*) FROM nodes INDEXED BY nodes_list
-		WHERE down IS NOT NULL AND status IN (SELECT value FROM json_each(?)) GROUP BY 1`, validated)) {
-		var i, n int
-		if err := scan(&i, &n); err != nil {
-			return nil, err
+	counts, err := nodes.CountSpeeds(validated, speedBounds)
+	if err != nil || counts == nil {
+		return nil, err
+	}
+	classes := make([]connexa.SpeedClass, len(speedBounds))
+	for i, from := range speedBounds {
+		classes[i] = connexa.SpeedClass{From: from, Count: counts[i]}
+		if i > 0 {
+			classes[i-1].To = from
 		}
-		if classes == nil {
-			classes = make([]connexa.SpeedClass, len(speedBounds))
-			for i, from := range speedBounds {
-				classes[i].From = from
-				if i > 0 {
-					classes[i-1].To = from
-				}
-			}
-		}
-		classes[i].Count = n
 	}
 	return classes, nil
 }
 
-// validated are the statuses of nodes on which a session has come up, as JSON.
-var validated = func() string {
-	var list []connexa.Status
-	for _, s := range connexa.Statuses() {
-		if s.Validated() {
-			list = append(list, s)
-		}
-	}
-	return asJSON(list)
-}()
-
-func slowestProviders(ctx context.Context, q querier) ([]connexa.Node, error) {
-	for _, order := range []struct{ column, sort string }{{"down", "down"}, {"latency", "latency DESC"}} {
-		ids, err := queryIDs(q.QueryContext(ctx, `
-			SELECT id FROM nodes INDEXED BY nodes_list
-			WHERE `+order.column+` IS NOT NULL AND status IN (SELECT value FROM json_each(?)) ORDER BY `+order.sort+`, id LIMIT ?`, validated, fleetTop))
-		if err != nil {
-			return nil, err
-		}
-		if len(ids) > 0 {
-			return nodesByID(ctx, q, ids)
+// slowestNodes returns the nodes with the lowest speeds, or without measurements those
+// with the longest latencies.
+func (d *DB) slowestNodes(ctx context.Context) ([]connexa.Node, error) {
+	for _, by := range []struct {
+		measured connexa.Term
+		sort     connexa.Sort
+	}{
+		{connexa.Term{Field: "speed", Op: connexa.OpLeast, Values: []string{"0"}}, connexa.Sort{Key: connexa.SortSpeed}},
+		{connexa.Term{Field: "latency", Op: connexa.OpLeast, Values: []string{"0"}}, connexa.Sort{Key: connexa.SortLatency, Desc: true}},
+	} {
+		f := validated.And(connexa.Filter{Terms: []connexa.Term{by.measured}})
+		page, err := d.ListNodes(ctx, connexa.ListQuery{Filter: f, Sort: by.sort, Size: fleetTop})
+		if err != nil || len(page.Nodes) > 0 {
+			return page.Nodes, err
 		}
 	}
 	return nil, nil
@@ -150,14 +146,13 @@ func flappingNodes(ctx context.Context, q querier, since int64) ([]connexa.Flapp
 // NoteFleet stores the state of the fleet today and replaces an earlier row of the
 // day.
 func (d *DB) NoteFleet(ctx context.Context) error {
-	statuses, err := countBy(ctx, d.read, "nodes_list", "status")
+	facets, err := d.Facets(ctx, connexa.Filter{})
 	if err != nil {
-		return fmt.Errorf("count the fleet: %w", err)
+		return err
 	}
-	var f connexa.FleetDay
-	for status, n := range statuses {
-		f.Total += n
-		if connexa.Status(status).Validated() {
+	f := connexa.FleetDay{Total: facets.Total}
+	for status, n := range facets.Statuses {
+		if status.Validated() {
 			f.Validated += n
 		}
 	}

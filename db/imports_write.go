@@ -169,7 +169,6 @@ func (w *importWriter) insertNew(ctx context.Context, batches [][]int64, write f
 		if err := w.writeBatch(ctx, o.lines, n == len(batches)-1, write); err != nil {
 			return err
 		}
-		w.db.fleetChanged()
 		w.onProgress()
 	}
 	return nil

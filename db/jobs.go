@@ -28,7 +28,6 @@ const crashPenalty = 2048
 func (d *DB) Claim(ctx context.Context, kind connexa.Kind, n int) ([]connexa.Job, error) {
 	var jobs []connexa.Job
 	err := d.inStmtTx(ctx, func(t *stmtTx) error {
-		t.nodesUnchanged = true
 		ids, err := t.queryIDs(claimJobs, string(kind), pausedPriority, d.now().UnixMilli(), n)
 		if err != nil || len(ids) == 0 {
 			return err

@@ -112,7 +112,7 @@ func TestAClaimIsExclusive(t *testing.T) {
 	if run = reloadNode(t, d, run); run.State != connexa.RunDone || run.Good != 60 || run.Total != 60 || run.FinishedAt.IsZero() {
 		t.Errorf("run %+v", run)
 	}
-	if n, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.Filter{Statuses: []connexa.Status{connexa.PingOK}}}); n != 60 || err != nil {
+	if n, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.FilterBy("status", string(connexa.PingOK))}); n != 60 || err != nil {
 		t.Errorf("%d nodes answer, %v", n, err)
 	}
 }

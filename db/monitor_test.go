@@ -120,7 +120,7 @@ func TestNodeFlapsAfterThreeChangesInHalfAnHour(t *testing.T) {
 			t.Errorf("third change in 30 minutes: got %+v, want that flapping began", got)
 		}
 		checkFlapping(t, d, node, true)
-		if f, err := d.Facets(t.Context()); err != nil || f.Flapping != 1 {
+		if f, err := d.Facets(t.Context(), connexa.Filter{}); err != nil || f.Flapping != 1 {
 			t.Errorf("got %d flapping in the facets, %v; want 1", f.Flapping, err)
 		}
 	})
@@ -166,7 +166,7 @@ func checkFlapping(t *testing.T, d *DB, node int64, want bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.Filter{Flapping: true}})
+	found, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.FilterBy("is", connexa.IsFlapping)})
 	if err != nil || (found == 1) != n.Flapping {
 		t.Fatalf("the filter finds %d nodes, %v; the row has %v", found, err, n.Flapping)
 	}

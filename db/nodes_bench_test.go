@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,119 +16,101 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// benchFilters has each filter of a list alone. Some match most of a skewed fleet, some
-// little.
-var benchFilters = []struct {
-	name   string
-	filter connexa.Filter
-}{
-	{"all", connexa.Filter{}},
-	{"status", connexa.Filter{Statuses: []connexa.Status{connexa.PingOK}}},
-	{"rare status", connexa.Filter{Statuses: []connexa.Status{connexa.SpeedOK, connexa.SpeedSlow}}},
-	{"country", connexa.Filter{Countries: []string{"US"}}},
-	{"countries", connexa.Filter{Countries: []string{"DE", "-"}}},
-	{"provider", connexa.Filter{Providers: []string{"Northwind Hosting"}}},
-	{"tag", connexa.Filter{Tags: []string{"old"}}},
-	{"step", connexa.Filter{Reached: []connexa.Step{connexa.TCP}}},
-	{"cause", connexa.Filter{Causes: []connexa.Cause{"tcp.refused"}}},
-	{"suspect", connexa.Filter{Suspect: true}},
-	{"text", connexa.Filter{Text: "somewhere"}},
-	{"rare text", connexa.Filter{Text: "vpn777"}},
+// benchFilters has each kind of term alone. Some match most of a skewed fleet, some little.
+var benchFilters = []struct{ name, filter string }{
+	{"all", ""},
+	{"status", "status:ping_ok"},
+	{"rare status", "status:speed_ok,speed_slow"},
+	{"country", "country:US"},
+	{"countries", "country:DE,-"},
+	{"provider", `provider:"Northwind Hosting"`},
+	{"tag", "tag:old"},
+	{"not tag", "-tag:old"},
+	{"step", "step:tcp"},
+	{"cause", "cause:tcp.refused"},
+	{"suspect", "is:suspect"},
+	{"text", "somewhere"},
+	{"rare text", "vpn777"},
+	{"two words", "vpn example"},
+	{"speed", "speed>20"},
+	{"latency", "latency<80 loss<10"},
+	{"checked", "checked<1h"},
+	{"mixed", "status:login_ok,speed_ok,speed_slow country:US,DE latency<200 -tag:old example"},
 }
 
-// BenchmarkNodeList asks for a page deep in a list of 100,000 nodes, with every filter and
-// order, and runs the SQL of that page alone for comparison.
+func readFilter(tb testing.TB, text string) connexa.Filter {
+	tb.Helper()
+	f, err := connexa.ReadFilter(text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return f
+}
+
+// BenchmarkNodeList asks for a page deep in a list with its facets, with every filter and
+// order, and reads the rows of that page alone for comparison.
 func BenchmarkNodeList(b *testing.B) {
-	d := openFleet(b)
-	putFleet(b, d, makeFleet(1, 100_000))
-	for _, f := range benchFilters {
-		for _, key := range connexa.SortKeys() {
-			for _, desc := range []bool{false, true} {
-				q := connexa.ListQuery{Filter: f.filter, Sort: connexa.Sort{Key: key, Desc: desc}, Size: 50}
-				b.Run(fmt.Sprintf("%s/%s", f.name, q.Sort), func(b *testing.B) { benchList(b, d, q) })
+	for _, n := range benchSizes() {
+		d := openFleet(b)
+		putFleet(b, d, makeFleet(1, n))
+		for _, f := range benchFilters {
+			for _, key := range connexa.SortKeys() {
+				for _, desc := range []bool{false, true} {
+					q := connexa.ListQuery{Filter: readFilter(b, f.filter), Sort: connexa.Sort{Key: key, Desc: desc}, Size: 50}
+					b.Run(fmt.Sprintf("%d/%s/%s", n, f.name, q.Sort), func(b *testing.B) { benchList(b, d, q) })
+				}
 			}
 		}
 	}
 }
 
+// benchSizes returns the sizes of fleets to measure, from FLEET, as in "1000,1000000".
+func benchSizes() []int {
+	sizes := []int{100_000}
+	if list := os.Getenv("FLEET"); list != "" {
+		sizes = nil
+		for text := range strings.SplitSeq(list, ",") {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				panic("FLEET: " + err.Error())
+			}
+			sizes = append(sizes, n)
+		}
+	}
+	return sizes
+}
+
 func benchList(b *testing.B, d *DB, q connexa.ListQuery) {
 	ctx := b.Context()
-	n, err := d.CountNodes(ctx, connexa.Selection{All: true, Filter: q.Filter})
-	if err != nil {
-		b.Fatal(err)
-	}
-	q.Cursor = deepCursor(b, d, q, n/2)
-	var whole, counted, bare []time.Duration
-	list := func() time.Duration {
+	q.Cursor = deepCursor(b, d, q)
+	var whole, bare []time.Duration
+	for b.Loop() {
 		start := time.Now()
-		if _, err := d.ListNodes(ctx, q); err != nil {
+		page, err := d.ListNodes(ctx, q)
+		if err != nil {
 			b.Fatal(err)
 		}
-		return time.Since(start)
-	}
-	for b.Loop() {
-		whole = append(whole, list())
-		start := time.Now()
-		barePage(b, d.read, q)
-		bare = append(bare, time.Since(start))
-		d.nodeCache.writes.Add(1) // as after an edit: the total is counted again
-		d.fleetChanged()
-		counted = append(counted, list())
-	}
-	newReport(b, map[string][]time.Duration{"": whole, "counted-": counted, "bare-": bare})
-	b.ReportMetric(float64(shareOf(whole, .5))/float64(shareOf(bare, .5)), "×bare")
-}
-
-// deepCursor returns a cursor to the page after the row at index.
-func deepCursor(tb testing.TB, d *DB, q connexa.ListQuery, index int) string {
-	tb.Helper()
-	if index == 0 {
-		return ""
-	}
-	keys := orderKeys(q.Sort)
-	columns := keys[0]
-	for _, k := range keys[1:] {
-		columns += ", " + k
-	}
-	cond, args := filterSQL(q.Filter)
-	at := position{Sort: q.Sort.String(), Keys: make([]any, len(keys)), Index: index}
-	into := make([]any, len(keys))
-	for i := range into {
-		into[i] = &at.Keys[i]
-	}
-	err := d.read.QueryRowContext(context.Background(), `SELECT `+columns+` FROM nodes WHERE `+cond+` ORDER BY `+orderBy(keys, q.Sort.Desc, false)+` LIMIT 1 OFFSET ?`,
-		append(args, index-1)...).Scan(into...)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return at.encodeCursor()
-}
-
-// barePage does the minimum for a list: it finds the page and reads its rows.
-func barePage(tb testing.TB, read *sql.DB, q connexa.ListQuery) {
-	tb.Helper()
-	query, args := pageSQL(q, parseCursor(q.Cursor, q.Sort))
-	rows, err := read.Query(`SELECT * FROM nodes WHERE id IN (SELECT id FROM (`+query+`))`, args...)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	into := make([]any, len(columns))
-	for i := range into {
-		into[i] = new(sql.RawBytes)
-	}
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			tb.Fatal(err)
+		if _, err := d.Facets(ctx, q.Filter); err != nil {
+			b.Fatal(err)
 		}
+		whole = append(whole, time.Since(start))
+		start = time.Now()
+		if _, err := d.NodesByID(ctx, nodeIDs(page.Nodes)); err != nil {
+			b.Fatal(err)
+		}
+		bare = append(bare, time.Since(start))
 	}
-	if err := rows.Err(); err != nil {
+	newReport(b, map[string][]time.Duration{"": whole, "rows-": bare})
+}
+
+// deepCursor returns a cursor to a page in the middle of the list.
+func deepCursor(tb testing.TB, d *DB, q connexa.ListQuery) string {
+	tb.Helper()
+	ids, err := d.SelectNodes(tb.Context(), connexa.Selection{All: true, Filter: q.Filter})
+	if err != nil {
 		tb.Fatal(err)
 	}
+	return d.feed.fleet.CursorAfter(ids[:len(ids)/2], q.Sort)
 }
 
 // newReport reports the median and the slow end of the measured times, by name.
@@ -144,18 +129,10 @@ func shareOf(list []time.Duration, part float64) time.Duration {
 }
 
 // BenchmarkNodeListBusy asks for pages while 1,000 results a second are written,
-// each in a transaction of its own, and an import adds nodes in batches. The panel
-// has been running for a while: the node index was filled when it was started.
+// each in a transaction of its own, and an import adds nodes in batches.
 func BenchmarkNodeListBusy(b *testing.B) {
 	d := openFleet(b)
-	fleet := putFleet(b, d, makeFleet(1, 100_000))
-	if err := d.startIndex(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	d.nodeCache.index.background.Wait()
-	if _, err := d.Facets(b.Context()); err != nil { // as RunHistory does
-		b.Fatal(err)
-	}
+	fleet := putFleet(b, d, makeFleet(1, benchSizes()[0]))
 	ctx, stop := context.WithCancel(b.Context())
 	var writers sync.WaitGroup
 	defer writers.Wait()
@@ -196,18 +173,17 @@ func BenchmarkNodeListBusy(b *testing.B) {
 			if err != nil && ctx.Err() == nil {
 				b.Error(err)
 			}
-			d.fleetChanged()
 		}
 	})
 	for _, f := range benchFilters {
 		for _, key := range []connexa.SortKey{connexa.SortAddress, connexa.SortLatency} {
-			q := connexa.ListQuery{Filter: f.filter, Sort: connexa.Sort{Key: key}, Size: 50}
+			q := connexa.ListQuery{Filter: readFilter(b, f.filter), Sort: connexa.Sort{Key: key}, Size: 50}
 			b.Run(fmt.Sprintf("%s/%s", f.name, q.Sort), func(b *testing.B) {
-				q.Cursor = deepCursor(b, d, q, 1)
+				q.Cursor = deepCursor(b, d, q)
 				var took []time.Duration
 				for b.Loop() {
 					start := time.Now()
-					if _, err := d.Facets(ctx); err != nil {
+					if _, err := d.Facets(ctx, q.Filter); err != nil {
 						b.Fatal(err)
 					}
 					if _, err := d.ListNodes(ctx, q); err != nil {
@@ -248,7 +224,7 @@ func BenchmarkFacets(b *testing.B) {
 	d := openFleet(b)
 	putFleet(b, d, makeFleet(1, 100_000))
 	for b.Loop() {
-		if _, err := d.computeFacets(b.Context()); err != nil {
+		if _, err := d.Facets(b.Context(), connexa.Filter{}); err != nil {
 			b.Fatal(err)
 		}
 	}

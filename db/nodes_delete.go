@@ -12,16 +12,6 @@ import (
 // transactions, results of probes are written.
 const deleteBatch = 500
 
-// SelectNodes returns the current ids of the nodes in s.
-func (d *DB) SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, error) {
-	cond, args := whereSelected(s)
-	ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT id FROM nodes WHERE `+cond+` ORDER BY id`, args...))
-	if err != nil {
-		return nil, fmt.Errorf("select nodes: %w", err)
-	}
-	return ids, nil
-}
-
 // DeleteNodes deletes nodes with their history and ends their live jobs as deleted. It
 // works in batches: after an error, deleted is the number of nodes that were deleted
 // before it. It also returns the runs whose counts changed.
@@ -56,9 +46,6 @@ func (d *DB) deleteFew(ctx context.Context, ids []int64) (n int64, runs []int64,
 		n, err = t.execCount(`DELETE FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, list)
 		return err
 	})
-	if err == nil {
-		d.fleetChanged()
-	}
 	return n, runs, err
 }
 

@@ -35,7 +35,6 @@ func (d *DB) AddNode(ctx context.Context, n connexa.Node, password connexa.Secre
 	if err != nil {
 		return 0, fmt.Errorf("add node: %w", err)
 	}
-	d.fleetChanged()
 	return id, nil
 }
 
@@ -82,7 +81,6 @@ func (d *DB) EditNode(ctx context.Context, n connexa.Node, password connexa.Secr
 	if err != nil {
 		return false, fmt.Errorf("edit node %d: %w", n.ID, err)
 	}
-	d.fleetChanged()
 	return reset, nil
 }
 

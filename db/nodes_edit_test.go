@@ -171,7 +171,7 @@ func TestEditKeepsTheSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]int{"красноярск": 1, "Ноярск": 1, "192.0.2.1": 1, "192.0.2.2": 0, "opsold": 0} {
-		got, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.Filter{Text: text}})
+		got, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.FilterText(text)})
 		if err != nil || got != want {
 			t.Errorf("%q finds %d, %v; want %d", text, got, err, want)
 		}

@@ -30,13 +30,7 @@ func (d *DB) exportNodes(ctx context.Context, s connexa.Selection, secrets bool,
 		return err
 	}
 	defer tx.Rollback()
-	// The ids first: sorting whole rows would need memory for all of them.
-	from, order := "nodes", orderKeys(connexa.Sort{Key: connexa.SortAddress})
-	if s.All {
-		from = sourceTable(s.Filter)
-	}
-	cond, args := whereSelected(s)
-	ids, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM `+from+` WHERE `+cond+` ORDER BY `+orderBy(order, false, false), args...))
+	ids, err := d.orderedIDs(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -1,115 +1,85 @@
 package db
 
 import (
+	"cmp"
+	"context"
+	"maps"
 	"slices"
-	"sync"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 func TestFacetsOfEmptyFleet(t *testing.T) {
-	f, err := openFleet(t).Facets(t.Context())
+	f, err := openFleet(t).Facets(t.Context(), connexa.Filter{})
 	if err != nil || f.Total != 0 || len(f.Countries) != 0 {
 		t.Fatalf("got %+v, %v; want no nodes and no countries", f, err)
 	}
 }
 
-// TestFacetsCountTheFleet checks that the count beside a value is the number of
-// rows that a click on it shows.
-func TestFacetsCountTheFleet(t *testing.T) {
-	d := openFleet(t)
-	fleet := putFleet(t, d, makeFleet(5, 300))
-	f, err := freshFacets(t, d)
+// checkFacets compares the counts of each field with those of the nodes that match the
+// other terms.
+func checkFacets(ctx context.Context, t *rapid.T, d *DB, filter connexa.Filter, fleet []connexa.Node) {
+	f, err := d.Facets(ctx, filter)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("total and suspect nodes", func(t *testing.T) {
-		suspects := 0
+	got := map[string]map[string]int{"status": {}, "step": {}, "cause": countsOfFacet(f.Causes), "tag": countsOfFacet(f.Tags)}
+	for status, n := range f.Statuses {
+		got["status"][string(status)] = n
+	}
+	for step, n := range f.Reached {
+		got["step"][string(step)] = n
+	}
+	for _, c := range connexa.FacetColumns() {
+		got[c.Name] = countsOfFacet(*c.Facet(&f))
+	}
+	for field, counts := range got {
+		want := make(map[string]int)
 		for i := range fleet {
-			if fleet[i].Failures.Suspect() {
-				suspects++
+			n := &fleet[i]
+			if !matchesFilter(filter.Without(field), n) {
+				continue
 			}
-		}
-		if f.Total != len(fleet) || f.Suspect != suspects {
-			t.Errorf("got total %d, suspect %d; want %d and %d", f.Total, f.Suspect, len(fleet), suspects)
-		}
-	})
-	t.Run("tags", func(t *testing.T) {
-		checkFacets(t, d, f.Tags, func(v string) connexa.Filter { return connexa.Filter{Tags: []string{v}} })
-	})
-	t.Run("causes", func(t *testing.T) {
-		checkFacets(t, d, f.Causes, func(v string) connexa.Filter { return connexa.Filter{Causes: []connexa.Cause{connexa.Cause(v)}} })
-	})
-	for _, c := range connexa.FilterColumns() {
-		t.Run("column "+c.Name, func(t *testing.T) {
-			checkFacets(t, d, *c.Filter.Facet(&f), func(v string) (f connexa.Filter) {
-				*c.Filter.Chosen(&f) = []string{v}
-				return f
-			})
-		})
-	}
-	t.Run("steps", func(t *testing.T) {
-		probed := 0
-		for step, n := range f.Reached {
-			checkFacetCount(t, d, string(step), n, connexa.Filter{Reached: []connexa.Step{step}})
-			probed += n
-		}
-		if probed == 0 || probed == len(fleet) {
-			t.Errorf("got %d probed nodes, want more than none and fewer than %d", probed, len(fleet))
-		}
-	})
-	t.Run("statuses", func(t *testing.T) {
-		for status, n := range f.Statuses {
-			checkFacetCount(t, d, string(status), n, connexa.Filter{Statuses: []connexa.Status{status}})
-		}
-	})
-}
-
-// checkFacets checks the order and the counts of the values in list.
-func checkFacets(t *testing.T, d *DB, list []connexa.Facet, filter func(value string) connexa.Filter) {
-	t.Helper()
-	if len(list) < 2 || !slices.IsSortedFunc(list, func(a, b connexa.Facet) int { return b.Count - a.Count }) {
-		t.Errorf("got %v, want several values, the most frequent first", list)
-	}
-	for _, facet := range list {
-		checkFacetCount(t, d, facet.Value, facet.Count, filter(facet.Value))
-	}
-}
-
-func checkFacetCount(t *testing.T, d *DB, value string, count int, filter connexa.Filter) {
-	t.Helper()
-	if want, err := d.CountNodes(t.Context(), connexa.Selection{All: true, Filter: filter}); err != nil || count != want {
-		t.Errorf("%q: got a count of %d, want %d as its filter finds, %v", value, count, want, err)
-	}
-}
-
-// freshFacets asks until the facets are up to date.
-func freshFacets(t *testing.T, d *DB) (connexa.Facets, error) {
-	t.Helper()
-	for {
-		f, err := d.Facets(t.Context())
-		if err != nil || !f.Old {
-			return f, err
-		}
-		d.nodeCache.facets.background.Wait()
-	}
-}
-
-func TestFacetsForManyAtOnce(t *testing.T) {
-	d := openFleet(t)
-	fleet := putFleet(t, d, makeFleet(5, 50))
-	var readers sync.WaitGroup
-	for range 8 {
-		readers.Go(func() {
-			for range 5 {
-				f, err := d.Facets(t.Context())
-				if err != nil || f.Total != len(fleet) {
-					t.Errorf("%d nodes, %v", f.Total, err)
+			switch field {
+			case "status":
+				want[string(n.Status)]++
+			case "step":
+				if !n.Last.At.IsZero() {
+					want[string(n.Basis.Reached)]++
 				}
-				d.fleetChanged()
+			case "cause":
+				if n.Basis.Cause != "" {
+					want[string(n.Basis.Cause)]++
+				}
+			case "tag":
+				for _, tag := range n.Tags {
+					want[tag]++
+				}
+			default:
+				want[cmp.Or(*connexa.ColumnNamed(field).Value(n), connexa.NoValue)]++
 			}
-		})
+		}
+		if field == "asn" && len(want) == 1 && want[connexa.NoValue] > 0 {
+			continue // a field that no node has is not offered
+		}
+		if !maps.Equal(counts, want) {
+			t.Fatalf("%s with the filter %s: got %v, want %v", field, filter, counts, want)
+		}
 	}
-	readers.Wait()
+	for _, list := range [][]connexa.Facet{f.Countries, f.Providers, f.Tags} {
+		if !slices.IsSortedFunc(list, func(a, b connexa.Facet) int { return b.Count - a.Count }) {
+			t.Fatalf("got %v, want the most frequent first", list)
+		}
+	}
+}
+
+func countsOfFacet(list []connexa.Facet) map[string]int {
+	counts := make(map[string]int)
+	for _, f := range list {
+		counts[f.Value] = f.Count
+	}
+	return counts
 }

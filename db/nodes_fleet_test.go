@@ -1,11 +1,13 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +21,7 @@ var fleetStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // openFleet opens a new database.
 func openFleet(tb testing.TB) *DB {
 	tb.Helper()
-	d, err := Open(tb.Context(), Options{Dir: tb.TempDir()})
+	d, err := Open(tb.Context(), Options{Dir: tb.TempDir(), Now: func() time.Time { return fleetNow }})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -68,11 +70,7 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 		}
 		place := fleetPlaces[skewedFleet(rng, len(fleetPlaces))]
 		v.Country, v.State, v.City = place.country, place.state, place.city
-		for _, c := range connexa.FilterColumns() {
-			if !c.Filter.Covered {
-				*c.Value(v) = fleetValues[rng.IntN(len(fleetValues))]
-			}
-		}
+		v.ASN = fleetASNs[rng.IntN(len(fleetASNs))]
 		for _, tag := range fleetTags {
 			if rng.IntN(10) == 0 {
 				v.Tags = append(v.Tags, tag)
@@ -86,8 +84,7 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 	return nodes
 }
 
-// fleetValues are those of the columns that the index nodes_list lacks.
-var fleetValues = []string{"", "", "first", "second"}
+var fleetASNs = []string{"", "", "AS64500", "AS64501"}
 
 // probeNode invents the result of a last probe.
 func probeNode(rng *rand.Rand, v *connexa.Node) {
@@ -155,35 +152,77 @@ func putFleet(tb testing.TB, d *DB, nodes []connexa.Node) []connexa.Node {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	d.fleetChanged()
 	return out
 }
 
-// matchesFilter is the definition of the filter, without SQL.
+// matchesFilter is the definition of the filter at fleetNow, without the fleet in memory.
 func matchesFilter(f connexa.Filter, n *connexa.Node) bool {
-	orNone := func(s string) string {
-		if s == "" {
-			return "-"
-		}
-		return s
+	return !slices.ContainsFunc(f.Terms, func(t connexa.Term) bool { return matchesTerm(t, n) == t.Not })
+}
+
+// fleetNow is the time at which tests filter by ages.
+var fleetNow = fleetStart.Add(90 * time.Minute)
+
+func matchesTerm(t connexa.Term, n *connexa.Node) bool {
+	values := make(map[string]bool)
+	for _, v := range t.Values {
+		values[v] = true
 	}
-	some := func(set bool, ok func() bool) bool { return !set || ok() }
-	return some(f.Text != "", func() bool {
-		hay := append([]string{n.Address, n.Login}, n.Tags...)
-		for _, c := range connexa.Columns() {
-			hay = append(hay, *c.Value(n))
+	number := func(v float64, known bool) bool {
+		if t.Op == connexa.OpIs {
+			return known && values[strconv.FormatFloat(v, 'f', -1, 64)] || !known && values[connexa.NoValue]
 		}
-		return slices.ContainsFunc(hay, func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(f.Text)) })
-	}) &&
-		some(len(f.Statuses) > 0, func() bool { return slices.Contains(f.Statuses, n.Status) }) &&
-		!slices.ContainsFunc(connexa.FilterColumns(), func(c *connexa.Column) bool {
-			chosen := *c.Filter.Chosen(&f)
-			return len(chosen) > 0 && !slices.Contains(chosen, orNone(*c.Value(n)))
-		}) &&
-		some(len(f.Tags) > 0, func() bool {
-			return slices.ContainsFunc(f.Tags, func(t string) bool { return slices.Contains(n.Tags, t) })
-		}) &&
-		some(len(f.Reached) > 0, func() bool { return !n.Last.At.IsZero() && slices.Contains(f.Reached, n.Basis.Reached) }) &&
-		some(len(f.Causes) > 0, func() bool { return slices.Contains(f.Causes, n.Basis.Cause) }) &&
-		(!f.Suspect || n.Failures.Suspect())
+		bound, err := strconv.ParseFloat(t.Values[0], 64)
+		return known && err == nil && holds(t.Op, cmp.Compare(v, bound))
+	}
+	age := func(at time.Time) bool {
+		if t.Op == connexa.OpIs {
+			return at.IsZero()
+		}
+		bound, err := connexa.ParseAge(t.Values[0])
+		return !at.IsZero() && err == nil && holds(t.Op, cmp.Compare(fleetNow.Sub(at), bound))
+	}
+	switch t.Field {
+	case "":
+		texts := append([]string{n.Address, n.Login}, n.Tags...)
+		for _, c := range connexa.Columns() {
+			texts = append(texts, *c.Value(n))
+		}
+		return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(t.Values[0])) })
+	case "status":
+		return values[string(n.Status)]
+	case "step":
+		return !n.Last.At.IsZero() && values[string(n.Basis.Reached)] || n.Last.At.IsZero() && values[connexa.NoValue]
+	case "cause":
+		return values[cmp.Or(string(n.Basis.Cause), connexa.NoValue)]
+	case "tag":
+		return slices.ContainsFunc(n.Tags, func(tag string) bool { return values[tag] }) || len(n.Tags) == 0 && values[connexa.NoValue]
+	case "is":
+		return values[connexa.IsSuspect] && n.Failures.Suspect() || values[connexa.IsFlapping] && n.Flapping
+	case "port":
+		return number(float64(n.Port), true)
+	case "speed":
+		return number(float64(n.Last.DownBits/1000)/1000, n.Last.DownBits > 0)
+	case "latency":
+		return number(float64(n.Last.Latency.Microseconds())/1000, n.Last.Latency > 0)
+	case "loss":
+		return number(float64(n.Last.Lost*1000/max(n.Last.Attempts, 1))/10, n.Last.Attempts > 0)
+	case "checked":
+		return age(n.Last.At)
+	case "added":
+		return age(n.CreatedAt)
+	}
+	return values[cmp.Or(*connexa.ColumnNamed(t.Field).Value(n), connexa.NoValue)]
+}
+
+func holds(op connexa.Op, compared int) bool {
+	switch op {
+	case connexa.OpLess:
+		return compared < 0
+	case connexa.OpMost:
+		return compared <= 0
+	case connexa.OpMore:
+		return compared > 0
+	}
+	return compared >= 0
 }

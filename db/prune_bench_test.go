@@ -45,7 +45,6 @@ func bigFleet(b *testing.B, from time.Time) *DB {
 	if err := dbtest.Past(b.Context(), pool, from, from.Add(time.Duration(probes)*time.Hour), time.Hour); err != nil {
 		b.Fatal(err)
 	}
-	d.fleetChanged()
 	return d
 }
 

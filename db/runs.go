@@ -23,9 +23,11 @@ func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error
 
 // startRun is StartRun inside a transaction.
 func (d *DB) startRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (run connexa.Run, err error) {
-	which, args := whereSelected(n.Selection)
-	if n.ImportID != 0 {
-		which, args = "import_id = ?", []any{n.ImportID}
+	which, args := "import_id = ?", []any{n.ImportID}
+	if n.ImportID == 0 {
+		if which, args, err = d.whereSelected(ctx, n.Selection); err != nil {
+			return run, err
+		}
 	}
 	id, err := d.insertRun(ctx, tx, n)
 	if err != nil {
@@ -277,7 +279,7 @@ func (d *DB) RunNodes(ctx context.Context, id int64, results []connexa.Result, c
 	query := `SELECT DISTINCT j.node_id FROM run_jobs rj JOIN jobs j ON j.id = rj.job_id
 		WHERE rj.run_id = ? AND rj.chained = 0 AND j.node_id IS NOT NULL
 		AND CASE WHEN rj.cancelled THEN 'cancelled' ELSE j.result END IN (SELECT value FROM json_each(?))`
-	args := []any{id, jsonIDs(jsonTexts(results))}
+	args := []any{id, jsonIDs(results)}
 	if cause != nil {
 		query += ` AND j.cause = ?`
 		args = append(args, *cause)

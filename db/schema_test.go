@@ -155,3 +155,11 @@ func checkList(t *testing.T, d *DB, table, column string) []string {
 	}
 	return list
 }
+
+func jsonTexts[T ~string](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}

@@ -19,8 +19,11 @@ const servicePurpose = "gateway.secret"
 // WantServices switches the services of the nodes in s on and returns the nodes whose
 // service was off. A node's first service gets a permanent port and a credential.
 func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error) {
-	which, args := whereSelected(s)
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		which, args, err := d.whereSelected(ctx, s)
+		if err != nil {
+			return err
+		}
 		fresh, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM services) AND `+which+` ORDER BY id`, args...))
 		if err != nil {
 			return err
@@ -40,8 +43,11 @@ func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (
 // UnwantServices switches the services of the nodes in s off and returns the nodes whose
 // service was on.
 func (d *DB) UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
-	which, args := whereSelected(s)
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		which, args, err := d.whereSelected(ctx, s)
+		if err != nil {
+			return err
+		}
 		stopped, err = d.setWanted(ctx, tx, which, args, false, by)
 		return err
 	})

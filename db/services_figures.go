@@ -27,15 +27,18 @@ func (d *DB) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, e
 
 // PlanServices returns the effect of switching the services of the nodes in s.
 func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error) {
-	which, args := whereSelected(s)
+	var p connexa.ServicePlan
+	which, args, err := d.whereSelected(ctx, s)
+	if err != nil {
+		return p, err
+	}
 	var proven []string
 	for _, status := range connexa.Statuses() {
 		if status.Validated() {
 			proven = append(proven, string(status))
 		}
 	}
-	var p connexa.ServicePlan
-	err := d.read.QueryRowContext(ctx, `
+	err = d.read.QueryRowContext(ctx, `
 		WITH chosen AS MATERIALIZED (SELECT id, status FROM nodes WHERE `+which+`)
 		SELECT count(*), ifnull(sum(g.wanted), 0), ifnull(sum(NOT ifnull(g.wanted, 0) AND status NOT IN (SELECT value FROM json_each(?))), 0)
 		FROM chosen LEFT JOIN services g ON g.node_id = chosen.id`, append(args, jsonIDs(proven))...).Scan(&p.Nodes, &p.On, &p.Unproven)

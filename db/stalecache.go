@@ -38,9 +38,9 @@ type refresh struct {
 // briefly for the new value if there is an old one.
 func (b *staleCache[T]) getValue(ctx context.Context, d *DB, every time.Duration, compute func(context.Context) (T, error)) (value T, old bool, err error) {
 	b.mu.Lock()
-	if b.known && (d.nodeCache.writes.Load() == b.writes || time.Now().Before(b.notBefore)) {
+	if b.known && (d.writes.Load() == b.writes || time.Now().Before(b.notBefore)) {
 		defer b.mu.Unlock()
-		return b.value, d.nodeCache.writes.Load() != b.writes, nil
+		return b.value, d.writes.Load() != b.writes, nil
 	}
 	r, known := b.refresh, b.known
 	if r == nil {
@@ -65,13 +65,13 @@ func (b *staleCache[T]) getValue(ctx context.Context, d *DB, every time.Duration
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.value, d.nodeCache.writes.Load() != b.writes, nil
+	return b.value, d.writes.Load() != b.writes, nil
 }
 
 func (b *staleCache[T]) recompute(ctx context.Context, d *DB, r *refresh, every time.Duration, compute func(context.Context) (T, error)) {
 	ctx, cancel := context.WithTimeout(ctx, staleTimeout)
 	defer cancel()
-	writes, start := d.nodeCache.writes.Load(), time.Now()
+	writes, start := d.writes.Load(), time.Now()
 	value, err := compute(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -14,14 +14,12 @@ import (
 // the statements of every single result. Only inStmtTx creates one. Nothing in it waits, so
 // its statements have no deadline.
 type stmtTx struct {
-	conn           driver.Conn
-	stmts          map[string]driver.Stmt
-	args           []driver.NamedValue
-	nodesUnchanged bool // the transaction does not change nodes
+	conn  driver.Conn
+	stmts map[string]driver.Stmt
+	args  []driver.NamedValue
 }
 
-// inStmtTx runs fn in one write transaction. After the commit, cached values about the
-// nodes count as old, unless fn sets nodesUnchanged.
+// inStmtTx runs fn in one write transaction.
 func (d *DB) inStmtTx(ctx context.Context, fn func(*stmtTx) error) (err error) {
 	start := time.Now()
 	c, err := d.write.Conn(ctx)
@@ -34,23 +32,16 @@ func (d *DB) inStmtTx(ctx context.Context, fn func(*stmtTx) error) (err error) {
 		if !ok {
 			return fmt.Errorf("the writer's connection is a %T", raw)
 		}
-		t := &d.stmtTx
-		if t.conn != conn { // first use, or the pool has replaced a broken connection
-			*t = stmtTx{conn: conn, stmts: map[string]driver.Stmt{}}
-		}
-		t.nodesUnchanged = false
+		t := d.writerStmts(conn)
 		if err := t.exec(`BEGIN IMMEDIATE`); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
-		d.nodeCache.index.onBegin()
+		d.feed.onBegin()
 		err := fn(t)
 		if err == nil {
-			d.nodeCache.index.beforeCommit()
 			if err = t.exec(`COMMIT`); err == nil {
-				d.afterCommit()
-				if !t.nodesUnchanged {
-					d.nodeCache.writes.Add(1)
-				}
+				d.afterCommit(conn)
+				d.writes.Add(1)
 				d.onWrite(time.Since(start))
 				return nil
 			}
@@ -78,15 +69,31 @@ func (d *DB) closeStmtTx() error {
 	defer c.Close()
 	return c.Raw(func(raw any) error {
 		if t := &d.stmtTx; t.conn == raw { // statements of a replaced connection were closed with it
-			for _, s := range t.stmts {
-				if err := s.Close(); err != nil {
-					return fmt.Errorf("close the writer's statements: %w", err)
-				}
+			if err := t.close(); err != nil {
+				return fmt.Errorf("close the writer's statements: %w", err)
 			}
 		}
 		d.stmtTx = stmtTx{}
 		return nil
 	})
+}
+
+// writerStmts returns the statements of the writer's connection.
+func (d *DB) writerStmts(conn driver.Conn) *stmtTx {
+	t := &d.stmtTx
+	if t.conn != conn { // first use, or the pool has replaced a broken connection
+		*t = stmtTx{conn: conn, stmts: map[string]driver.Stmt{}}
+	}
+	return t
+}
+
+func (t *stmtTx) close() error {
+	for _, s := range t.stmts {
+		if err := s.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bindArgs converts args for the driver. Times, durations and named strings must have been

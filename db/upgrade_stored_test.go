@@ -74,7 +74,7 @@ func TestStoredDatabaseKeepsNodes(t *testing.T) {
 			t.Errorf("password of node %d: %v", i+1, err)
 		}
 	}
-	if page, err := d.ListNodes(ctx, connexa.ListQuery{Filter: connexa.Filter{Providers: []string{"Provider 1"}, Text: "city 4"}, Size: 10}); err != nil || len(page.Nodes) != 1 || page.Nodes[0].ID != 4 {
+	if page, err := d.ListNodes(ctx, connexa.ListQuery{Filter: connexa.FilterBy("provider", "Provider 1").And(connexa.FilterBy("", "city 4")), Size: 10}); err != nil || len(page.Nodes) != 1 || page.Nodes[0].ID != 4 {
 		t.Errorf("search: got %+v, %v; want node 4", page, err)
 	}
 }

@@ -86,7 +86,7 @@ func TestUpgradeFindsTheBasisOfEachStatus(t *testing.T) {
 			t.Errorf("node %d (%s) rests on %+v, want %+v", id, n.Status, got, want)
 		}
 	}
-	page, err := d.ListNodes(t.Context(), connexa.ListQuery{Filter: connexa.Filter{Causes: []connexa.Cause{"auth.691"}}, Size: 10})
+	page, err := d.ListNodes(t.Context(), connexa.ListQuery{Filter: connexa.FilterBy("cause", "auth.691"), Size: 10})
 	if err != nil || len(page.Nodes) != 1 || page.Nodes[0].ID != 1 {
 		t.Errorf("by the reason: %+v, %v", page, err)
 	}

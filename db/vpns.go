@@ -60,8 +60,11 @@ func (d *DB) readAuthority(ctx context.Context, q interface {
 // was off. A node's first exit gets a permanent port, a permanent device and the identity
 // that issue returns.
 func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error) {
-	which, args := whereSelected(s)
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		which, args, err := d.whereSelected(ctx, s)
+		if err != nil {
+			return err
+		}
 		bare, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM services) AND `+which+` ORDER BY id`, args...))
 		if err != nil {
 			return err
@@ -88,8 +91,11 @@ func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node 
 // UnwantVPNs switches the OpenVPN exits of the nodes in s off and returns the nodes whose
 // exit was on.
 func (d *DB) UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
-	which, args := whereSelected(s)
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		which, args, err := d.whereSelected(ctx, s)
+		if err != nil {
+			return err
+		}
 		stopped, err = d.setVPNs(ctx, tx, which, args, false, by)
 		return err
 	})

@@ -111,7 +111,7 @@ func (h *Handlers) clientForm(w http.ResponseWriter, r *http.Request, status int
 	for _, s := range served {
 		f.Nodes = append(f.Nodes, views.ServiceRow{ServiceRow: s.Service, Node: s.Node})
 	}
-	facets, err := h.nodes.Facets(r.Context())
+	facets, err := h.nodes.Facets(r.Context(), connexa.Filter{})
 	if err != nil {
 		return err
 	}

@@ -29,13 +29,8 @@ func (h *Handlers) showDashboard(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err error) {
-	if v.Facets, err = h.nodes.Facets(ctx); err != nil {
+	if v.Facets, err = h.nodes.Facets(ctx, connexa.Filter{}); err != nil {
 		return v, err
-	}
-	if v.Facets.Total == 0 && v.Facets.Old { // a full fleet must not look empty
-		if v.Facets.Total, err = h.nodes.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
-			return v, err
-		}
 	}
 	if v.Fleet, err = h.history.Fleet(ctx); err != nil {
 		return v, err
@@ -52,17 +47,14 @@ func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err er
 
 // dashboardPageStream returns the page stream of the dashboard.
 func (h *Handlers) dashboardPageStream() *pageStream {
-	old := false
 	return &pageStream{
-		every:        dashboardEvery,
-		wants:        func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged },
-		needsRefresh: func() bool { return old },
+		every: dashboardEvery,
+		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged },
 		panel: func(ctx context.Context) ([]templ.Component, error) {
 			v, err := h.dashboardView(ctx)
 			if err != nil {
 				return nil, err
 			}
-			old = v.Facets.Old
 			return []templ.Component{views.DashboardPartial(v)}, nil
 		},
 	}

@@ -31,8 +31,8 @@ func (h *Handlers) layoutData(w http.ResponseWriter, r *http.Request, title conn
 			h.log.Error("read the runs for the bar", "err", err)
 		}
 		pg.Runs, pg.Deletion = runs, h.deletionPartial()
-		if fleet, err := h.nodes.Facets(r.Context()); err == nil { // otherwise the page itself reports the error
-			pg.Nodes = fleet.Total
+		if n, err := h.nodes.CountNodes(r.Context(), connexa.Selection{All: true}); err == nil { // otherwise the page itself reports the error
+			pg.Nodes = n
 		}
 		if services, err := h.services.ServiceCounts(r.Context()); err == nil {
 			for _, n := range services {

@@ -41,7 +41,7 @@ func inputOf(n *connexa.Node) connexa.NodeInput {
 
 // addSuggestions adds the existing values to the form.
 func (h *Handlers) addSuggestions(ctx context.Context, f *views.NodeForm) error {
-	facets, err := h.nodes.Facets(ctx)
+	facets, err := h.nodes.Facets(ctx, connexa.Filter{})
 	if err != nil {
 		return err
 	}
@@ -54,8 +54,8 @@ func (h *Handlers) addSuggestions(ctx context.Context, f *views.NodeForm) error 
 		return out
 	}
 	f.Suggestions = map[string][]string{"tags": values(facets.Tags)}
-	for _, c := range connexa.FilterColumns() {
-		f.Suggestions[c.Name] = values(*c.Filter.Facet(&facets))
+	for _, c := range connexa.FacetColumns() {
+		f.Suggestions[c.Name] = values(*c.Facet(&facets))
 	}
 	return nil
 }

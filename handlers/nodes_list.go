@@ -33,7 +33,7 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.Nodes, error) {
-	facets, err := h.nodes.Facets(ctx)
+	filters, err := h.nodeFilters(ctx, q.Filter)
 	if err != nil {
 		return views.Nodes{}, err
 	}
@@ -45,17 +45,11 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 	if err != nil {
 		return views.Nodes{}, err
 	}
-	fleet := facets.Total
-	if facets.Old { // an empty fleet must not look full, and a full one not empty
-		if fleet, err = h.nodes.CountNodes(ctx, connexa.Selection{All: true}); err != nil {
-			return views.Nodes{}, err
-		}
-	}
 	v := views.Nodes{
-		Filters: views.NodeFilters{Filter: q.Filter, Facets: facets},
+		Filters: filters,
 		List: views.NodeList{
 			Query: q, Page: page, Rows: rows, Kinds: h.runs.RunKinds(),
-			Fleet: max(fleet, page.Total),
+			Fleet: max(filters.Fleet, page.Total),
 		},
 	}
 	plan, err := h.speed.PlanSpeed(ctx, 0)
@@ -69,6 +63,16 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 		v.List.Stream = firstStream
 	}
 	return v, nil
+}
+
+// nodeFilters returns the filters of a list with their counts.
+func (h *Handlers) nodeFilters(ctx context.Context, f connexa.Filter) (views.NodeFilters, error) {
+	facets, err := h.nodes.Facets(ctx, f)
+	if err != nil {
+		return views.NodeFilters{}, err
+	}
+	fleet, err := h.nodes.CountNodes(ctx, connexa.Selection{All: true})
+	return views.NodeFilters{Filter: f, Facets: facets, Fleet: fleet}, err
 }
 
 // rowsOf adds to nodes their live jobs, last latencies and services.

@@ -59,15 +59,12 @@ func (h *Handlers) nodesPageStream(v url.Values) (*pageStream, error) {
 	}
 	// A run publishes its progress far less often than its nodes.
 	f.wants = func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged }
-	old := false
-	f.needsRefresh = func() bool { return old }
 	f.panel = func(ctx context.Context) ([]templ.Component, error) {
-		facets, err := h.nodes.Facets(ctx)
+		filters, err := h.nodeFilters(ctx, filter)
 		if err != nil {
 			return nil, err
 		}
-		old = facets.Old
-		return []templ.Component{views.FacetsPartial(views.NodeFilters{Filter: filter, Facets: facets})}, nil
+		return []templ.Component{views.FacetsPartial(filters)}, nil
 	}
 	return f, nil
 }

@@ -58,15 +58,15 @@ func (h *Handlers) runView(ctx context.Context, id int64) (views.Run, error) {
 // groupURL returns the URL of the node list with the nodes whose last probe ended like
 // those of g, or "" if no filter selects them.
 func groupURL(g connexa.RunGroup) string {
-	f := connexa.Filter{Reached: []connexa.Step{g.Reached}}
+	f := connexa.FilterBy("step", string(g.Reached))
 	switch {
 	case g.Result.Inconclusive() || g.Result == connexa.ResultBad && g.Cause == "":
 		return ""
 	case g.Result == connexa.ResultSlow:
-		f.Statuses = []connexa.Status{connexa.SpeedSlow}
+		f = f.And(connexa.FilterBy("status", string(connexa.SpeedSlow)))
 	}
 	if g.Cause != "" {
-		f.Causes = []connexa.Cause{g.Cause}
+		f = f.And(connexa.FilterBy("cause", string(g.Cause)))
 	}
 	return views.NodesURL(connexa.ListQuery{Filter: f})
 }

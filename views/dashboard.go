@@ -26,7 +26,11 @@ type tile struct {
 
 // nodesOf returns the URL of the list of nodes with one of the statuses.
 func nodesOf(statuses ...connexa.Status) string {
-	return NodesURL(connexa.ListQuery{Filter: connexa.Filter{Statuses: statuses}})
+	list := make([]string, len(statuses))
+	for i, s := range statuses {
+		list[i] = string(s)
+	}
+	return NodesURL(connexa.ListQuery{Filter: connexa.FilterBy("status", list...)})
 }
 
 func statusesWhere(keep func(connexa.Status) bool) []connexa.Status {
@@ -52,7 +56,7 @@ func (v Dashboard) statusTiles(p *i18n.Printer) []tile {
 	return []tile{
 		{f.Total, ToneNone, p.T("dash.nodes", f.Total), "/nodes"},
 		{count(good), ToneGood, p.T("dash.validated", count(good)), nodesOf(good...)},
-		{f.Suspect, ToneWarn, p.T("dash.suspect"), NodesURL(connexa.ListQuery{Filter: connexa.Filter{Suspect: true}})},
+		{f.Suspect, ToneWarn, p.T("dash.suspect"), NodesURL(connexa.ListQuery{Filter: connexa.FilterBy("is", connexa.IsSuspect)})},
 		{count(bad), ToneBad, p.T("dash.failing"), nodesOf(bad...)},
 	}
 }
@@ -106,7 +110,7 @@ func (v Dashboard) topCountries(p *i18n.Printer) []rank {
 			rest += f.Count
 			continue
 		}
-		r := rank{label: p.Country(f.Value), url: NodesURL(connexa.ListQuery{Filter: connexa.Filter{Countries: []string{f.Value}}}), count: f.Count}
+		r := rank{label: p.Country(f.Value), url: NodesURL(connexa.ListQuery{Filter: connexa.FilterBy("country", f.Value)}), count: f.Count}
 		if f.Value == "-" {
 			r.label = p.T("nodes.filter.nocountry")
 		}
@@ -122,7 +126,7 @@ func (v Dashboard) topCauses(p *i18n.Printer) []rank {
 	var list []rank
 	for _, f := range v.Facets.Causes[:min(len(v.Facets.Causes), rankRows)] {
 		c := connexa.Cause(f.Value)
-		list = append(list, rank{label: CauseText(p, c), url: NodesURL(connexa.ListQuery{Filter: connexa.Filter{Causes: []connexa.Cause{c}}}), tone: ToneBad, count: f.Count})
+		list = append(list, rank{label: CauseText(p, c), url: NodesURL(connexa.ListQuery{Filter: connexa.FilterBy("cause", string(c))}), tone: ToneBad, count: f.Count})
 	}
 	return rankCounts(list)
 }

@@ -273,7 +273,7 @@ func stateOf(p *i18n.Printer, n *connexa.Node) string { return p.State(n.Country
 
 // causeURL returns the URL of the list of nodes with a cause.
 func causeURL(c connexa.Cause) string {
-	return NodesURL(connexa.ListQuery{Filter: connexa.Filter{Causes: []connexa.Cause{c}}})
+	return NodesURL(connexa.ListQuery{Filter: connexa.FilterBy("cause", string(c))})
 }
 
 // reversed returns a copy of list in reverse order.

@@ -2,17 +2,17 @@ package views
 
 import (
 	"context"
-	"net/url"
 	"slices"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
-// NodeFilters are the filters of the node list, with counts over the whole fleet.
+// NodeFilters are the filters of the node list.
 type NodeFilters struct {
 	Filter connexa.Filter
-	Facets connexa.Facets
+	Facets connexa.Facets // of the nodes that the filter selects
+	Fleet  int            // number of all nodes
 }
 
 // facetMenu is the menu of a filter: one field with its values.
@@ -35,22 +35,18 @@ type facetOption struct {
 func (f NodeFilters) filterMenus(ctx context.Context) []facetMenu {
 	p := i18n.From(ctx)
 	same := func(s string) string { return s }
-	causes := make([]string, len(f.Filter.Causes))
-	for i, c := range f.Filter.Causes {
-		causes[i] = string(c)
-	}
 	all := []facetMenu{
-		facetOptions("cause", p.T("nodes.filter.why"), f.Facets.Causes, causes, func(s string) string { return CauseText(p, connexa.Cause(s)) }, ""),
+		facetOptions("cause", p.T("nodes.filter.cause"), f.Facets.Causes, f.Filter.Choice("cause"), func(s string) string { return CauseText(p, connexa.Cause(s)) }, ""),
 		f.stepOptions(p),
 	}
-	for _, c := range connexa.FilterColumns() {
+	for _, c := range connexa.FacetColumns() {
 		words := same
 		if c.Name == "country" {
 			words = p.Country
 		}
-		all = append(all, facetOptions(c.Name, p.T("nodes.filter."+c.Name), *c.Filter.Facet(&f.Facets), *c.Filter.Chosen(&f.Filter), words, emptyText(p, c.Name)))
+		all = append(all, facetOptions(c.Name, p.T("nodes.filter."+c.Name), *c.Facet(&f.Facets), f.Filter.Choice(c.Name), words, emptyText(p, c.Name)))
 	}
-	all = append(all, facetOptions("tag", p.T("nodes.filter.tag"), f.Facets.Tags, f.Filter.Tags, same, ""))
+	all = append(all, facetOptions("tag", p.T("nodes.filter.tag"), f.Facets.Tags, f.Filter.Choice("tag"), same, ""))
 	return slices.DeleteFunc(all, func(m facetMenu) bool { return len(m.list) == 0 })
 }
 
@@ -63,9 +59,9 @@ func emptyText(p *i18n.Printer, column string) string {
 // stepOptions offers all steps, including those that no node has ended on: the page
 // stays open while probes run.
 func (f NodeFilters) stepOptions(p *i18n.Printer) facetMenu {
-	m := facetMenu{name: "step", label: p.T("nodes.filter.step"), on: len(f.Filter.Reached)}
+	m := facetMenu{name: "step", label: p.T("nodes.filter.step"), on: len(f.Filter.Choice("step"))}
 	for _, s := range append([]connexa.Step{connexa.NoStep}, connexa.Steps()...) {
-		m.list = append(m.list, facetOption{value: string(s), label: p.T("step." + string(s)), count: f.Facets.Reached[s], on: slices.Contains(f.Filter.Reached, s)})
+		m.list = append(m.list, facetOption{value: string(s), label: p.T("step." + string(s)), count: f.Facets.Reached[s], on: f.Filter.Has("step", string(s))})
 	}
 	return m
 }
@@ -95,7 +91,7 @@ func facetOptions(name, label string, list []connexa.Facet, chosen []string, wor
 // statusOptions returns the statuses that occur or are chosen.
 func (f NodeFilters) statusOptions() []connexa.Status {
 	return slices.DeleteFunc(reversed(connexa.Statuses()), func(s connexa.Status) bool {
-		return f.Facets.Statuses[s] == 0 && !slices.Contains(f.Filter.Statuses, s)
+		return f.Facets.Statuses[s] == 0 && !f.Filter.Has("status", string(s))
 	})
 }
 
@@ -105,34 +101,44 @@ type filterChip struct {
 	url   string
 }
 
-// activeFilters returns the active filters that can be removed one by one.
+// activeFilters returns the terms of the filter that can be removed one by one, without
+// the statuses, which have chips of their own.
 func (l NodeList) activeFilters(p *i18n.Printer) []filterChip {
-	v := l.Query.Filter.Values()
-	texts := map[string]string{"q": "nodes.filter.text", "cause": "nodes.filter.why", "tag": "nodes.filter.tag", "step": "nodes.filter.step"}
-	names := []string{"q", "step", "cause"}
-	for _, c := range connexa.FilterColumns() {
-		texts[c.Name] = "nodes.filter." + c.Name
-		names = append(names, c.Name)
-	}
 	var list []filterChip
-	for _, name := range append(names, "tag") {
-		for _, value := range v[name] {
-			rest := url.Values{}
-			for n, values := range v {
-				for _, w := range values {
-					if n != name || w != value {
-						rest.Add(n, w)
-					}
-				}
-			}
-			f, err := connexa.ParseFilter(rest)
-			if err != nil { // not expected: it is part of a valid filter
-				continue
-			}
-			list = append(list, filterChip{p.T("nodes.filter.is", p.T(texts[name]), filterWord(p, name, value)), NodesURL(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})})
+	for i, t := range l.Query.Filter.Terms {
+		switch {
+		case t.Field == "status" && !t.Not, t.Field == "is" && !t.Not:
+			continue
+		case t.Op != connexa.OpIs || t.Not:
+			list = append(list, filterChip{t.String(), l.withoutValue(i, 0)})
+			continue
+		}
+		for k, value := range t.Values {
+			list = append(list, filterChip{p.T("nodes.filter.is", filterName(p, t.Field), filterWord(p, t.Field, value)), l.withoutValue(i, k)})
 		}
 	}
 	return list
+}
+
+// withoutValue returns the URL of the list without a value of a term, or without the
+// term if that is its last value.
+func (l NodeList) withoutValue(term, value int) string {
+	f := connexa.Filter{Terms: slices.Clone(l.Query.Filter.Terms)}
+	t := &f.Terms[term]
+	if len(t.Values) > 1 {
+		t.Values = slices.Delete(slices.Clone(t.Values), value, value+1)
+	} else {
+		f.Terms = slices.Delete(f.Terms, term, term+1)
+	}
+	return NodesURL(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})
+}
+
+// filterName names a field of a filter.
+func filterName(p *i18n.Printer, field string) string {
+	if field == "" {
+		return p.T("nodes.filter.text")
+	}
+	return p.T("nodes.filter." + field)
 }
 
 func filterWord(p *i18n.Printer, name, value string) string {

@@ -1722,7 +1722,7 @@ func serverBox(n Node) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			for _, t := range n.Tags {
-				templ_7745c5c3_Err = Tag(t, NodesURL(connexa.ListQuery{Filter: connexa.Filter{Tags: []string{t}}})).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Tag(t, NodesURL(connexa.ListQuery{Filter: connexa.FilterBy("tag", t)})).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

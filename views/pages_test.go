@@ -233,16 +233,16 @@ func TestMeterNeverOverflows(t *testing.T) {
 
 func TestDropsLeadToTheRest(t *testing.T) {
 	p := i18n.New(i18n.English, nil)
-	l := NodeList{Query: connexa.ListQuery{Filter: connexa.Filter{Text: "a b", Countries: []string{"DE", "-"}, Tags: []string{"x"}}}}
+	l := NodeList{Query: connexa.ListQuery{Filter: connexa.FilterText("a").And(connexa.FilterBy("country", "DE", "-")).And(connexa.Filter{Terms: []connexa.Term{{Not: true, Field: "tag", Op: connexa.OpIs, Values: []string{"x"}}}})}}
 	got := map[string]string{}
 	for _, d := range l.activeFilters(p) {
 		got[d.label] = d.url
 	}
 	want := map[string]string{
-		"Text: a b":           "/nodes?country=DE&country=-&tag=x",
-		"Country: Germany":    "/nodes?country=-&q=a+b&tag=x",
-		"Country: no country": "/nodes?country=DE&q=a+b&tag=x",
-		"Tag: x":              "/nodes?country=DE&country=-&q=a+b",
+		"Text: a":             "/nodes?q=country%3ADE%2C-+-tag%3Ax",
+		"Country: Germany":    "/nodes?q=a+country%3A-+-tag%3Ax",
+		"Country: no country": "/nodes?q=a+country%3ADE+-tag%3Ax",
+		"-tag:x":              "/nodes?q=a+country%3ADE%2C-",
 	}
 	for label, url := range want {
 		if got[label] != url {
@@ -256,7 +256,7 @@ func TestDropsLeadToTheRest(t *testing.T) {
 
 func TestConfirmDeleteCarriesTheSelection(t *testing.T) {
 	p := i18n.New(i18n.English, nil)
-	v := connexa.Filter{Text: "x", Statuses: []connexa.Status{connexa.PingFailed}}.Values()
+	v := connexa.FilterText("x").And(connexa.FilterBy("status", string(connexa.PingFailed))).Values()
 	v.Set("all", "1")
 	v.Set("yes", "1") // a repeated request
 	v.Set("count", "3")
@@ -265,7 +265,7 @@ func TestConfirmDeleteCarriesTheSelection(t *testing.T) {
 	for _, h := range c.Fields {
 		got = append(got, h.Name+"="+h.Value)
 	}
-	if want := "all=1 q=x status=ping_failed count=4 yes=1"; strings.Join(got, " ") != want {
+	if want := "all=1 q=x status:ping_failed count=4 yes=1"; strings.Join(got, " ") != want {
 		t.Errorf("fields = %v, want %s", got, want)
 	}
 	if c.Title != "Delete 4 nodes?" || !c.Danger {

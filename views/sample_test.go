@@ -24,7 +24,7 @@ func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 		"dash-empty":   DashboardPage(at(NavDashboard, p.T("dash.title")), Dashboard{}),
 		"failure":      Failure(at(NavNone, p.T("failure.not_found")), 404, connexa.T("error.not_found")),
 		"failure-bare": Failure(Page{Title: "x", Theme: theme}, 503, connexa.T("error.internal")),
-		"confirm":      ConfirmPage(at(NavNodes, p.T("nodes.delete")), ConfirmDelete(p, 4688, connexa.Filter{Text: "x"}.Values())),
+		"confirm":      ConfirmPage(at(NavNodes, p.T("nodes.delete")), ConfirmDelete(p, 4688, connexa.FilterText("x").Values())),
 	}
 	maps.Copy(pages, nodeListSamples(p, at))
 	maps.Copy(pages, nodeSamples(at))
@@ -49,7 +49,7 @@ func nodeListSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...Run
 		Stream: "/events?page=nodes&rows=x",
 	}
 	narrowed := list
-	narrowed.Query.Filter = connexa.Filter{Text: "ops", Causes: []connexa.Cause{"tcp.timeout"}, Countries: []string{"CA"}}
+	narrowed.Query.Filter = connexa.FilterText("ops").And(connexa.FilterBy("cause", "tcp.timeout")).And(connexa.FilterBy("country", "CA"))
 	narrowed.Page = connexa.NodePage{Total: 0}
 	narrowed.Rows = nil
 	first := list

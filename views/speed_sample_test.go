@@ -14,7 +14,7 @@ import (
 // speedSamples returns the speed test pages.
 func speedSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[string]templ.Component {
 	plan := SpeedPlan{Kind: connexa.RunPingSpeed, Nodes: 300, Cap: 25e6, Bytes: 15e9, Took: 25 * time.Minute, Left: 12_300_000_000, Endpoints: 1}
-	form := connexa.Filter{Text: "x"}.Values()
+	form := connexa.FilterText("x").Values()
 	wrong := EndpointForm{
 		Typed:  connexa.Endpoint{Kind: connexa.EndpointURLs, URL: "files.example.net/big"},
 		Errors: connexa.FieldErrors{"url": connexa.T("field.endpoint.url")}, Run: hiddenFields(form),

@@ -19,7 +19,7 @@ type nodeReader interface {
 type nodeStore interface {
 	nodeReader
 	ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error)
-	Facets(ctx context.Context) (connexa.Facets, error)
+	Facets(ctx context.Context, f connexa.Filter) (connexa.Facets, error)
 	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
 	deletionStore
 	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
@@ -49,7 +49,9 @@ func (a *Nodes) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.Nod
 
 // Facets returns the values that the filters of the node list offer. The result is
 // shared and must not be changed.
-func (a *Nodes) Facets(ctx context.Context) (connexa.Facets, error) { return a.store.Facets(ctx) }
+func (a *Nodes) Facets(ctx context.Context, f connexa.Filter) (connexa.Facets, error) {
+	return a.store.Facets(ctx, f)
+}
 
 // NodesByID returns the nodes of ids in that order, without those that do not exist.
 func (a *Nodes) NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error) {

@@ -23,21 +23,11 @@ type Column struct {
 	// Check returns the value to store, or the problem with s. It replaces the
 	// check of MaxRunes. Optional.
 	Check     func(s string) (string, Text)
-	Place     bool          // pages show it as a part of the place
-	Multiline bool          // a text area; line breaks become blanks
-	InService bool          // the search of the services page includes it
-	Filter    *ColumnFilter // nil: the node list has no filter for it
-}
-
-// ColumnFilter says how the node list is filtered by a column.
-type ColumnFilter struct {
-	Chosen func(*Filter) *[]string
-	Facet  func(*Facets) *[]Facet
-	// Check returns the problem with a value of a query string. Optional.
-	Check func(s string) Text
-	// Covered reports that the index nodes_list has the column. A column that it
-	// lacks needs the index nodes_NAME on NAME, WHERE NAME <> ''.
-	Covered bool
+	Place     bool // pages show it as a part of the place
+	Multiline bool // a text area; line breaks become blanks
+	InService bool // the search of the services page includes it
+	// Facet returns its facet, for a column with few values. Optional.
+	Facet func(*Facets) *[]Facet
 }
 
 // columns is in the order of forms and CSV files.
@@ -47,12 +37,7 @@ var columns = []*Column{
 		Aliases: []string{"country", "countrycode", "countryname", "cc", "страна", "кодстраны"},
 		Value:   func(n *Node) *string { return &n.Country },
 		Input:   func(in *NodeInput) *string { return &in.Country },
-		Filter: &ColumnFilter{
-			Chosen:  func(f *Filter) *[]string { return &f.Countries },
-			Facet:   func(f *Facets) *[]Facet { return &f.Countries },
-			Check:   checkCountryFilter,
-			Covered: true,
-		},
+		Facet:   func(f *Facets) *[]Facet { return &f.Countries },
 	},
 	{
 		Name: "state", MaxRunes: MaxDetail, Place: true, InService: true,
@@ -77,21 +62,14 @@ var columns = []*Column{
 		Aliases: []string{"provider", "isp", "hoster", "hosting", "vendor", "провайдер", "хостер", "хостинг"},
 		Value:   func(n *Node) *string { return &n.Provider },
 		Input:   func(in *NodeInput) *string { return &in.Provider },
-		Filter: &ColumnFilter{
-			Chosen:  func(f *Filter) *[]string { return &f.Providers },
-			Facet:   func(f *Facets) *[]Facet { return &f.Providers },
-			Covered: true,
-		},
+		Facet:   func(f *Facets) *[]Facet { return &f.Providers },
 	},
 	{
 		Name: "asn", Check: checkASN, InService: true,
 		Aliases: []string{"asn", "asnumber", "autonomoussystem", "autonomoussystemnumber", "номерas", "номерас", "автономнаясистема", "номеравтономнойсистемы"},
 		Value:   func(n *Node) *string { return &n.ASN },
 		Input:   func(in *NodeInput) *string { return &in.ASN },
-		Filter: &ColumnFilter{
-			Chosen: func(f *Filter) *[]string { return &f.ASNs },
-			Facet:  func(f *Facets) *[]Facet { return &f.ASNs },
-		},
+		Facet:   func(f *Facets) *[]Facet { return &f.ASNs },
 	},
 	{
 		Name: "comment", MaxRunes: MaxComment, Multiline: true, InService: true,
@@ -106,18 +84,18 @@ var columns = []*Column{
 // files. The caller must not change the list.
 func Columns() []*Column { return columns }
 
-var filterColumns = func() (list []*Column) {
+var facetColumns = func() (list []*Column) {
 	for _, c := range columns {
-		if c.Filter != nil {
+		if c.Facet != nil {
 			list = append(list, c)
 		}
 	}
 	return list
 }()
 
-// FilterColumns lists the Columns that have a Filter. The caller must not change
-// the list.
-func FilterColumns() []*Column { return filterColumns }
+// FacetColumns lists the Columns that have a Facet. The caller must not change the
+// list.
+func FacetColumns() []*Column { return facetColumns }
 
 // ColumnNamed returns the column with that name, or nil.
 func ColumnNamed(name string) *Column {
@@ -172,11 +150,4 @@ func checkASN(s string) (string, Text) {
 		return s, T("field.asn")
 	}
 	return "AS" + strconv.FormatUint(n, 10), Text{}
-}
-
-func checkCountryFilter(s string) Text {
-	if s != NoValue && !KnownCountry(s) {
-		return T("filter.country", s)
-	}
-	return Text{}
 }

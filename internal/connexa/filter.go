@@ -4,120 +4,348 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// Filter selects nodes. A node must match every field that is set, with any of the
-// values of the field. The zero Filter selects all nodes. The same filter counts,
-// lists, tests, exports and deletes.
+// Filter selects nodes: those that match every term. The zero Filter selects all
+// nodes. The same filter lists, counts, tests, exports and changes nodes.
 type Filter struct {
-	Text      string // anywhere in the address, the login, the columns and the tags, ignoring case
-	Statuses  []Status
-	Countries []string // codes; "-" is "no country"
-	Providers []string // exactly as stored; "-" is "no provider"
-	ASNs      []string // as stored; "-" is "no AS number"
-	Tags      []string // any of them
-	Reached   []Step   // the last step that the last probe completed
-	Causes    []Cause  // of the last probe
-	Suspect   bool     // only suspects
-	Flapping  bool     // only nodes that flap
+	Terms []Term
 }
+
+// Term is one condition of a Filter.
+type Term struct {
+	Not    bool   // nodes that do not match the rest of the term
+	Field  string // Name of a Field; empty: any text of the node contains Values[0], ignoring case
+	Op     Op
+	Values []string // in the form of Field.Check; a node matches with any of them
+}
+
+// Op is the comparison of a Term. A node without a value matches none but OpIs with
+// NoValue.
+type Op string
+
+// The comparisons.
+const (
+	OpIs    Op = ":"
+	OpLess  Op = "<"
+	OpMost  Op = "<="
+	OpMore  Op = ">"
+	OpLeast Op = ">="
+)
 
 // NoValue is the value of a filter and a facet for an empty column.
 const NoValue = "-"
 
+// Limits of a filter.
+const (
+	MaxFilter  = 4000 // bytes of its text
+	MaxTerms   = 50
+	MaxChoices = 300 // values of one term
+)
+
+// FilterText returns the filter that looks for the words of a text.
+func FilterText(text string) Filter {
+	var f Filter
+	for _, word := range strings.Fields(text) {
+		f.Terms = append(f.Terms, Term{Op: OpIs, Values: []string{word}})
+	}
+	return f
+}
+
+// FilterBy returns the filter of one term: field is any of values.
+func FilterBy(field string, values ...string) Filter {
+	return Filter{Terms: []Term{{Field: field, Op: OpIs, Values: values}}}
+}
+
 // IsZero reports whether f selects all nodes.
-func (f Filter) IsZero() bool {
-	return f.Text == "" && !f.Suspect && !f.Flapping && len(f.Statuses)+len(f.Tags)+len(f.Reached)+len(f.Causes) == 0 &&
-		!slices.ContainsFunc(filterColumns, func(c *Column) bool { return len(*c.Filter.Chosen(&f)) > 0 })
+func (f Filter) IsZero() bool { return len(f.Terms) == 0 }
+
+// And returns a filter that also requires the terms of g.
+func (f Filter) And(g Filter) Filter { return Filter{slices.Concat(f.Terms, g.Terms)} }
+
+// Choice returns the values of the first term "field:values", which is not negated.
+func (f Filter) Choice(field string) []string {
+	for _, t := range f.Terms {
+		if t.Field == field && t.Op == OpIs && !t.Not {
+			return t.Values
+		}
+	}
+	return nil
+}
+
+// Without returns f without the terms of field.
+func (f Filter) Without(field string) Filter {
+	return Filter{slices.DeleteFunc(slices.Clone(f.Terms), func(t Term) bool { return t.Field == field })}
+}
+
+// Typed returns the terms of f for which a page with the facets has no control.
+func (f Filter) Typed() Filter {
+	seen := make(map[string]bool)
+	return Filter{slices.DeleteFunc(slices.Clone(f.Terms), func(t Term) bool {
+		field := FieldNamed(t.Field)
+		if field == nil || !field.Facet || t.Op != OpIs || t.Not || seen[t.Field] {
+			return false
+		}
+		seen[t.Field] = true
+		return true
+	})}
+}
+
+// Has reports whether f has a term that requires value, which is one of several or alone.
+func (f Filter) Has(field, value string) bool { return slices.Contains(f.Choice(field), value) }
+
+// String returns f in the filter language. ReadFilter is its inverse.
+func (f Filter) String() string {
+	var b strings.Builder
+	for i, t := range f.Terms {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		t.print(&b)
+	}
+	return b.String()
+}
+
+// String returns t in the filter language.
+func (t Term) String() string { return Filter{[]Term{t}}.String() }
+
+func (t Term) print(b *strings.Builder) {
+	if t.Not {
+		b.WriteByte('-')
+	}
+	b.WriteString(t.Field)
+	if t.Field != "" {
+		b.WriteString(string(t.Op))
+	}
+	for i, v := range t.Values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if needsQuotes(v, t.Field == "") {
+			b.WriteByte('"')
+			b.WriteString(quoteEscaper.Replace(v))
+			b.WriteByte('"')
+		} else {
+			b.WriteString(v)
+		}
+	}
+}
+
+var quoteEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// needsQuotes reports whether a value would not be read back as it is. A word may
+// not look like the start of another term.
+func needsQuotes(v string, word bool) bool {
+	if v == "" || strings.ContainsFunc(v, func(r rune) bool { return r == '"' || r == '\\' || unicode.IsSpace(r) }) {
+		return true
+	}
+	if word {
+		return v[0] == '-' || fieldEnd(v) > 0
+	}
+	return strings.Contains(v, ",")
+}
+
+// fieldEnd returns where a comparison follows a name at the start of s, or 0.
+func fieldEnd(s string) int {
+	end := strings.IndexFunc(s, func(r rune) bool { return r < 'a' || r > 'z' })
+	if end <= 0 || !strings.ContainsRune(":<>", rune(s[end])) {
+		return 0
+	}
+	return end
+}
+
+// ReadFilter reads a filter in the filter language: terms with spaces between them,
+// all of which must match. An error names the column at which it is, counted in
+// characters from 1.
+//
+//	word  "fixed words"   any text of the node contains them
+//	country:DE,FR         the field is any of the values; - is an empty one
+//	speed>20 latency<=80  comparisons of numbers, and of ages: checked<2d
+//	-tag:old              nodes that do not match the term
+func ReadFilter(s string) (Filter, error) {
+	if len(s) > MaxFilter {
+		return Filter{}, Errorf(Invalid, "filter.long", MaxFilter)
+	}
+	p := filterParser{text: s}
+	var f Filter
+	for p.skipSpace(); p.at < len(s); p.skipSpace() {
+		start := p.at
+		t, problem := p.readTerm()
+		if problem.IsZero() && len(f.Terms) == MaxTerms {
+			p.at, problem = start, T("filter.terms", MaxTerms)
+		}
+		if !problem.IsZero() {
+			return Filter{}, Errorf(Invalid, "filter.at", utf8.RuneCountInString(s[:p.at])+1, problem)
+		}
+		f.Terms = append(f.Terms, t)
+	}
+	return f, nil
+}
+
+// filterParser reads the text of a filter. After a problem, at is where it is.
+type filterParser struct {
+	text string
+	at   int
+}
+
+func (p *filterParser) skipSpace() {
+	rest := strings.TrimLeftFunc(p.text[p.at:], unicode.IsSpace)
+	p.at = len(p.text) - len(rest)
+}
+
+func (p *filterParser) take(prefix string) bool {
+	if !strings.HasPrefix(p.text[p.at:], prefix) {
+		return false
+	}
+	p.at += len(prefix)
+	return true
+}
+
+func (p *filterParser) readTerm() (t Term, problem Text) {
+	t.Op = OpIs
+	t.Not = p.take("-")
+	end := fieldEnd(p.text[p.at:])
+	if end == 0 {
+		word, problem := p.readValue(false)
+		t.Values = []string{word}
+		return t, problem
+	}
+	t.Field = p.text[p.at : p.at+end]
+	field := FieldNamed(t.Field)
+	if field == nil {
+		return t, T("filter.field", t.Field)
+	}
+	p.at += end
+	for _, op := range []Op{OpMost, OpLeast, OpLess, OpMore, OpIs} {
+		if start := p.at; p.take(string(op)) {
+			if t.Op = op; op != OpIs && !field.Ordered() {
+				p.at = start
+				return t, T("filter.unordered", t.Field)
+			}
+			break
+		}
+	}
+	for {
+		start := p.at
+		value, problem := p.readValue(true)
+		if !problem.IsZero() {
+			return t, problem
+		}
+		if value, problem = field.check(t.Op, value); !problem.IsZero() {
+			p.at = start
+			return t, problem
+		}
+		if len(t.Values) == MaxChoices {
+			p.at = start
+			return t, T("filter.many", MaxChoices)
+		}
+		if !slices.Contains(t.Values, value) {
+			t.Values = append(t.Values, value)
+		}
+		switch comma := p.at; {
+		case !p.take(","):
+			return t, Text{}
+		case t.Op != OpIs:
+			p.at = comma
+			return t, T("filter.one", t.Field)
+		}
+	}
+}
+
+// readValue reads a value or a word, in quotes or up to the next space, and in a list
+// up to the next comma.
+func (p *filterParser) readValue(list bool) (string, Text) {
+	start := p.at
+	if !p.take(`"`) {
+		end := strings.IndexFunc(p.text[start:], func(r rune) bool { return unicode.IsSpace(r) || list && r == ',' })
+		if end < 0 {
+			end = len(p.text) - start
+		}
+		value := p.text[start : start+end]
+		switch quote := strings.IndexByte(value, '"'); {
+		case end == 0:
+			return "", T("filter.empty")
+		case quote >= 0:
+			p.at += quote
+			return "", T("filter.quote")
+		}
+		p.at += end
+		return value, Text{}
+	}
+	var b strings.Builder
+	for p.at < len(p.text) {
+		switch c := p.text[p.at]; c {
+		case '"':
+			p.at++
+			if rest := p.text[p.at:]; rest != "" && !(list && rest[0] == ',') {
+				if r, _ := utf8.DecodeRuneInString(rest); !unicode.IsSpace(r) {
+					return "", T("filter.space")
+				}
+			}
+			if b.Len() == 0 {
+				p.at = start
+				return "", T("filter.empty")
+			}
+			return b.String(), Text{}
+		case '\\':
+			if p.at++; p.at == len(p.text) {
+				continue
+			}
+			fallthrough
+		default:
+			b.WriteByte(p.text[p.at])
+			p.at++
+		}
+	}
+	p.at = start
+	return "", T("filter.unclosed")
 }
 
 // Values returns f as the query of a URL. ParseFilter is its inverse.
 func (f Filter) Values() url.Values {
-	v := url.Values{}
-	if f.Text != "" {
-		v.Set("q", f.Text)
+	if f.IsZero() {
+		return url.Values{}
 	}
-	for _, s := range f.Statuses {
-		v.Add("status", string(s))
-	}
-	for _, s := range f.Reached {
-		v.Add("step", string(s))
-	}
-	for _, s := range f.Causes {
-		v.Add("cause", string(s))
-	}
-	for _, c := range filterColumns {
-		for _, s := range *c.Filter.Chosen(&f) {
-			v.Add(c.Name, s)
-		}
-	}
-	for _, s := range f.Tags {
-		v.Add("tag", s)
-	}
-	if f.Suspect {
-		v.Set("suspect", "1")
-	}
-	if f.Flapping {
-		v.Set("flapping", "1")
-	}
-	return v
+	return url.Values{"q": {f.String()}}
 }
 
-// MaxChoices is the maximum number of values of one field of a filter.
-const MaxChoices = 300
-
-// ParseFilter reads a filter from a query. An unknown value is an error: without it, a
-// deletion could affect more nodes than were shown.
+// ParseFilter reads a filter from a query: "q" in the filter language, and parameters
+// with the names of fields, as forms and older URLs have them. An unknown value is an
+// error: without it, a deletion could affect more nodes than were shown.
 func ParseFilter(v url.Values) (Filter, error) {
-	f := Filter{Text: strings.TrimSpace(v.Get("q")), Suspect: v.Get("suspect") == "1", Flapping: v.Get("flapping") == "1"}
-	if len(f.Text) > 200 {
-		return Filter{}, Errorf(Invalid, "filter.text.long")
+	f, err := ReadFilter(v.Get("q"))
+	if err != nil {
+		return Filter{}, err
 	}
-	names := []string{"status", "step", "cause", "tag"}
-	for _, c := range filterColumns {
-		names = append(names, c.Name)
-	}
-	for _, name := range names {
-		if len(v[name]) > MaxChoices {
-			return Filter{}, Errorf(Invalid, "filter.many", MaxChoices)
-		}
-	}
-	for _, s := range filledFields(v["status"]) {
-		if !Status(s).Known() {
-			return Filter{}, Errorf(Invalid, "filter.status", s)
-		}
-		f.Statuses = append(f.Statuses, Status(s))
-	}
-	for _, s := range filledFields(v["step"]) {
-		if Step(s).Index() == 0 && Step(s) != NoStep {
-			return Filter{}, Errorf(Invalid, "filter.step", s)
-		}
-		f.Reached = append(f.Reached, Step(s))
-	}
-	for _, s := range filledFields(v["cause"]) {
-		if Cause(s).Step().Index() == 0 {
-			return Filter{}, Errorf(Invalid, "filter.cause", s)
-		}
-		f.Causes = append(f.Causes, Cause(s))
-	}
-	for _, c := range filterColumns {
-		list := filledFields(v[c.Name])
-		for _, s := range list {
-			if c.Filter.Check == nil {
-				break
+	for _, field := range fields {
+		t := Term{Field: field.Name, Op: OpIs}
+		for _, value := range v[field.Name] {
+			if value == "" {
+				continue
 			}
-			if problem := c.Filter.Check(s); !problem.IsZero() {
+			value, problem := field.check(OpIs, value)
+			if !problem.IsZero() {
 				return Filter{}, &Error{Code: Invalid, Text: problem}
 			}
+			if !slices.Contains(t.Values, value) {
+				t.Values = append(t.Values, value)
+			}
 		}
-		*c.Filter.Chosen(&f) = list
+		switch {
+		case len(t.Values) > MaxChoices:
+			return Filter{}, Errorf(Invalid, "filter.many", MaxChoices)
+		case len(t.Values) > 0:
+			f.Terms = append(f.Terms, t)
+		}
 	}
-	f.Tags = filledFields(v["tag"])
+	for _, is := range []string{IsSuspect, IsFlapping} {
+		if v.Get(is) == "1" {
+			f = f.And(FilterBy("is", is))
+		}
+	}
 	return f, nil
-}
-
-func filledFields(list []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" })
 }
 
 // Selection is the set of nodes of an action: a list, or all that match a filter.
@@ -125,89 +353,4 @@ type Selection struct {
 	All    bool
 	Filter Filter  // when All
 	IDs    []int64 // when not
-}
-
-// SortKey is a column that the node list can be ordered by.
-type SortKey string
-
-// The sort keys.
-const (
-	SortAddress SortKey = "address"
-	SortLogin   SortKey = "login"
-	SortPlace   SortKey = "place"
-	SortStatus  SortKey = "status"
-	SortStep    SortKey = "step"
-	SortLatency SortKey = "latency"
-	SortLoss    SortKey = "loss"
-	SortSpeed   SortKey = "speed"
-	SortChecked SortKey = "checked"
-	SortAdded   SortKey = "added"
-)
-
-// SortKeys lists every sort key.
-func SortKeys() []SortKey {
-	return []SortKey{SortAddress, SortLogin, SortPlace, SortStatus, SortStep, SortLatency, SortLoss, SortSpeed, SortChecked, SortAdded}
-}
-
-// Sort is an order of the node list. Nodes without the value are last in both
-// directions.
-type Sort struct {
-	Key  SortKey
-	Desc bool
-}
-
-// ParseSort reads "latency" or "-latency". An unknown key means the order by address.
-func ParseSort(s string) Sort {
-	name, desc := strings.CutPrefix(s, "-")
-	if !slices.Contains(SortKeys(), SortKey(name)) {
-		return Sort{Key: SortAddress}
-	}
-	return Sort{SortKey(name), desc}
-}
-
-// String is the inverse of ParseSort.
-func (s Sort) String() string {
-	if s.Desc {
-		return "-" + string(s.Key)
-	}
-	return string(s.Key)
-}
-
-// ListQuery asks for one page of the node list.
-type ListQuery struct {
-	Filter Filter
-	Sort   Sort
-	Size   int    // rows per page, 1 to 200
-	Cursor string // from a NodePage; empty: the first page
-}
-
-// NodePage is one page of the node list.
-type NodePage struct {
-	Nodes []Node
-	Total int    // nodes that match the filter
-	From  int    // number of nodes before the first of Nodes
-	Next  string // cursor of the page after this one; empty at the end
-	Prev  string // cursor of the page before; empty at the start
-}
-
-// Facets are the values that the filters of the node list offer, with their counts
-// among all nodes.
-type Facets struct {
-	Total     int
-	Suspect   int
-	Flapping  int
-	Statuses  map[Status]int
-	Countries []Facet // the most frequent first; "-" is none
-	Providers []Facet
-	ASNs      []Facet // empty while no node has one
-	Tags      []Facet
-	Causes    []Facet
-	Reached   map[Step]int // by the last step of the last probe, without nodes that were never probed
-	Old       bool         // data changed since they were counted
-}
-
-// Facet is one value with the number of nodes that have it.
-type Facet struct {
-	Value string
-	Count int
 }

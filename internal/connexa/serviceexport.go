@@ -48,7 +48,7 @@ type ServiceFilter struct {
 // ParseServiceFilter reads a filter from a query. An unknown value is an error:
 // without it, an export could include more than was shown.
 func ParseServiceFilter(v url.Values) (ServiceFilter, error) {
-	f := ServiceFilter{Text: strings.TrimSpace(v.Get("q")), State: ServiceState(v.Get("state")), Tags: filledFields(v["tag"])}
+	f := ServiceFilter{Text: strings.TrimSpace(v.Get("q")), State: ServiceState(v.Get("state")), Tags: filled(v["tag"])}
 	switch {
 	case len(f.Text) > 200:
 		return ServiceFilter{}, Errorf(Invalid, "filter.text.long")
@@ -96,4 +96,8 @@ func (f ServiceFilter) Matches(n *Node, s *ServiceRow) bool {
 	return slices.ContainsFunc(fields, func(field string) bool {
 		return strings.Contains(strings.ToLower(field), text)
 	})
+}
+
+func filled(list []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" })
 }

@@ -32,7 +32,7 @@ func (s meteredStore) Finish(ctx context.Context, j connexa.Job, p connexa.Probe
 // registerMetrics registers the sources of this panel's metrics.
 func (p *Panel) registerMetrics(readers func() int) {
 	p.metrics.Register(metrics.Source{
-		Fleet:   p.db.Facets,
+		Fleet:   func(ctx context.Context) (connexa.Facets, error) { return p.db.Facets(ctx, connexa.Filter{}) },
 		Jobs:    p.db.CountLiveJobs,
 		Runs:    func(ctx context.Context) ([]connexa.Run, error) { return p.db.LiveRuns(ctx, time.Now()) },
 		Readers: readers,

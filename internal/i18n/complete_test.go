@@ -108,12 +108,15 @@ var families = []string{
 func columnKeys() (keys []string) {
 	for _, c := range connexa.Columns() {
 		keys = append(keys, "node."+c.Name, "import.field."+c.Name)
-		if c.Filter != nil {
-			keys = append(keys, "nodes.filter."+c.Name, "nodes.filter.no"+c.Name)
+		if connexa.FieldNamed(c.Name) != nil {
+			keys = append(keys, "nodes.filter.no"+c.Name)
 		}
 	}
 	for _, field := range []string{"address", "port", "login", "password", "tags", "credentials", "location"} {
 		keys = append(keys, "import.field."+field)
+	}
+	for _, f := range connexa.Fields() {
+		keys = append(keys, "nodes.filter."+f.Name)
 	}
 	return keys
 }

@@ -1,0 +1,188 @@
+package fleet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// blockSize is the number of nodes of a full block: those of one word of a set.
+const blockSize = 64
+
+const (
+	flagSuspect = 1 << iota
+	flagFlapping
+)
+
+// missing is the value of a number that a node does not have. It comes last in the
+// order.
+const missing = math.MaxUint32
+
+// block holds up to blockSize nodes in the order of their ids. The values of a column
+// are side by side, because a filter reads one column of many nodes.
+type block struct {
+	n       int
+	ids     [blockSize]int64
+	ip      [blockSize]uint32 // the IPv4 address, or 0 for a host name
+	added   [blockSize]uint32 // Unix time in seconds
+	checked [blockSize]uint32 // likewise, or 0
+	codes   [choiceFields][blockSize]uint32
+	latency [blockSize]uint32 // microseconds
+	down    [blockSize]uint32 // kbit/s
+	lost    [blockSize]uint32 // permille
+	port    [blockSize]uint16
+	flags   [blockSize]uint8
+	ends    [blockSize]uint32 // of the texts in text
+	text    []byte            // address, login, zip and comment of each node in lower case, each with a line break after it
+}
+
+func newBlock() *block { return &block{} }
+
+// textOf returns the texts of a node.
+func (b *block) textOf(slot int) []byte {
+	start := uint32(0)
+	if slot > 0 {
+		start = b.ends[slot-1]
+	}
+	return b.text[start:b.ends[slot]]
+}
+
+func (b *block) address(slot int) []byte {
+	address, _, _ := bytes.Cut(b.textOf(slot), []byte{'\n'})
+	return address
+}
+
+func (b *block) login(slot int) []byte {
+	_, rest, _ := bytes.Cut(b.textOf(slot), []byte{'\n'})
+	login, _, _ := bytes.Cut(rest, []byte{'\n'})
+	return login
+}
+
+// set writes a node into a slot.
+func (b *block) set(slot int, n *Node, codes [choiceFields]uint32) {
+	b.ids[slot], b.added[slot], b.checked[slot] = n.ID, uint32(n.Added/1000), uint32(n.Checked/1000)
+	b.ip[slot] = 0
+	if ip, err := netip.ParseAddr(n.Address); err == nil && ip.Is4() {
+		four := ip.As4()
+		b.ip[slot] = binary.BigEndian.Uint32(four[:])
+	}
+	for i, code := range codes {
+		b.codes[i][slot] = code
+	}
+	b.latency[slot], b.lost[slot] = orMissing(n.Latency), orMissing(n.Lost)
+	b.down[slot] = missing
+	if n.Down >= 0 {
+		b.down[slot] = orMissing(n.Down / 1000)
+	}
+	b.port[slot] = uint16(n.Port)
+	b.flags[slot] = 0
+	if n.Suspect {
+		b.flags[slot] |= flagSuspect
+	}
+	if n.Flapping {
+		b.flags[slot] |= flagFlapping
+	}
+	b.setText(slot, n)
+}
+
+func orMissing(n int64) uint32 {
+	if n < 0 {
+		return missing
+	}
+	return uint32(min(n, missing-1))
+}
+
+func (b *block) setText(slot int, n *Node) {
+	var room [512]byte
+	text := room[:0]
+	for _, s := range []string{n.Address, n.Login, n.Zip, n.Comment} {
+		text = append(append(text, strings.ToLower(s)...), '\n')
+	}
+	old := b.textOf(slot)
+	if bytes.Equal(old, text) {
+		return
+	}
+	end := int(b.ends[slot])
+	b.replaceText(end-len(old), end, text)
+	for i := slot; i < b.n; i++ {
+		b.ends[i] += uint32(len(text) - len(old))
+	}
+}
+
+// replaceText replaces a part of text. The memory of a full block fits its text.
+func (b *block) replaceText(from, to int, text []byte) {
+	size := len(b.text) + len(text) - (to - from)
+	if size > cap(b.text) {
+		room := size
+		if b.n < blockSize {
+			room = size * blockSize / b.n
+		}
+		grown := make([]byte, len(b.text), room)
+		copy(grown, b.text)
+		b.text = grown
+	}
+	b.text = slices.Replace(b.text, from, to, text...)
+}
+
+// makeRoom makes an empty slot before the node at slot.
+func (b *block) makeRoom(slot int) {
+	end := uint32(0)
+	if slot > 0 {
+		end = b.ends[slot-1]
+	}
+	b.n++
+	b.move(slot+1, slot, b.n-1-slot)
+	b.ends[slot] = end
+}
+
+// cut removes the node at slot.
+func (b *block) cut(slot int) {
+	size := uint32(len(b.textOf(slot)))
+	end := b.ends[slot]
+	b.text = slices.Delete(b.text, int(end-size), int(end))
+	b.move(slot, slot+1, b.n-1-slot)
+	b.n--
+	for i := slot; i < b.n; i++ {
+		b.ends[i] -= size
+	}
+}
+
+// move copies n slots.
+func (b *block) move(to, from, n int) {
+	b.copySlots(to, b, from, n)
+}
+
+func (b *block) copySlots(to int, src *block, from, n int) {
+	copy(b.ids[to:to+n], src.ids[from:from+n])
+	copy(b.ip[to:to+n], src.ip[from:from+n])
+	copy(b.added[to:to+n], src.added[from:from+n])
+	copy(b.checked[to:to+n], src.checked[from:from+n])
+	for i := range b.codes {
+		copy(b.codes[i][to:to+n], src.codes[i][from:from+n])
+	}
+	copy(b.latency[to:to+n], src.latency[from:from+n])
+	copy(b.down[to:to+n], src.down[from:from+n])
+	copy(b.lost[to:to+n], src.lost[from:from+n])
+	copy(b.port[to:to+n], src.port[from:from+n])
+	copy(b.flags[to:to+n], src.flags[from:from+n])
+	copy(b.ends[to:to+n], src.ends[from:from+n])
+}
+
+// split moves the second half of a full block into a new one.
+func (b *block) split() *block {
+	const half = blockSize / 2
+	c := newBlock()
+	c.n = b.n - half
+	c.copySlots(0, b, half, c.n)
+	cutAt := b.ends[half-1]
+	c.text = slices.Clone(b.text[cutAt:])
+	for i := range c.n {
+		c.ends[i] -= cutAt
+	}
+	b.text = b.text[:cutAt]
+	b.n = half
+	return c
+}
