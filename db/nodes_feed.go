@@ -106,11 +106,30 @@ func (d *DB) startFeed() {
 				return
 			}
 		}
-		d.feed.mu.Lock()
-		d.feed.loading, d.feed.applied = false, nil
-		d.feed.mu.Unlock()
+		d.feed.setLoading(false)
 		close(d.feed.loaded)
 	})
+}
+
+func (f *nodeFeed) setLoading(loading bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.loading, f.applied = loading, nil
+	if loading {
+		f.applied = make(map[int64]struct{})
+	}
+}
+
+// ReloadNodes reads all nodes again, for a program that wrote to the file itself. Lists
+// are incomplete until it returns.
+func (d *DB) ReloadNodes(ctx context.Context) error {
+	if _, err := d.nodesInMemory(ctx); err != nil {
+		return err
+	}
+	d.feed.setLoading(true)
+	defer d.feed.setLoading(false)
+	d.feed.fleet.Clear()
+	return d.loadFleet(ctx)
 }
 
 // close ends the loading and waits for it.

@@ -45,6 +45,9 @@ func bigFleet(b *testing.B, from time.Time) *DB {
 	if err := dbtest.Past(b.Context(), pool, from, from.Add(time.Duration(probes)*time.Hour), time.Hour); err != nil {
 		b.Fatal(err)
 	}
+	if err := d.ReloadNodes(b.Context()); err != nil {
+		b.Fatal(err)
+	}
 	return d
 }
 

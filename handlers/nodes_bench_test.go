@@ -27,6 +27,9 @@ func (p *panel) largeFleet(n int) {
 	if err := dbtest.Fleet(p.t.Context(), pool, n); err != nil {
 		p.t.Fatal(err)
 	}
+	if err := p.db.ReloadNodes(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // BenchmarkNodeListPage requests the list of 100,000 nodes, for a page deep in it, with

@@ -54,6 +54,9 @@ func (p *panel) largePast(nodes, probes int) {
 			p.t.Fatal(err)
 		}
 	}
+	if err := p.db.ReloadNodes(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // serveDirect returns a function that requests a page as a logged-in account, without a

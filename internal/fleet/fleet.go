@@ -60,11 +60,19 @@ type Fleet struct {
 // New returns an empty fleet.
 func New() *Fleet {
 	f := &Fleet{}
+	f.Clear()
+	return f
+}
+
+// Clear removes all nodes.
+func (f *Fleet) Clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.blocks, f.nodes, f.suspect, f.flapping = nil, 0, 0, 0
 	for i := range f.dicts {
-		f.dicts[i].codes = make(map[string]uint32)
+		f.dicts[i] = dict{codes: make(map[string]uint32)}
 		f.dicts[i].encode("") // noText
 	}
-	return f
 }
 
 // Apply replaces the nodes of ids by nodes, which have ids among them; an id without a
