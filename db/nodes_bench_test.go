@@ -51,7 +51,7 @@ func readFilter(tb testing.TB, text string) connexa.Filter {
 // order, and reads the rows of that page alone for comparison.
 func BenchmarkNodeList(b *testing.B) {
 	for _, n := range benchSizes() {
-		d := openFleet(b)
+		d := openFleetAt(b, fleetNow)
 		putFleet(b, d, makeFleet(1, n))
 		for _, f := range benchFilters {
 			for _, key := range connexa.SortKeys() {
@@ -131,7 +131,7 @@ func shareOf(list []time.Duration, part float64) time.Duration {
 // BenchmarkNodeListBusy asks for pages while 1,000 results a second are written,
 // each in a transaction of its own, and an import adds nodes in batches.
 func BenchmarkNodeListBusy(b *testing.B) {
-	d := openFleet(b)
+	d := openFleetAt(b, fleetNow)
 	fleet := putFleet(b, d, makeFleet(1, benchSizes()[0]))
 	ctx, stop := context.WithCancel(b.Context())
 	var writers sync.WaitGroup
@@ -221,7 +221,7 @@ func addBatch(ctx context.Context, d *DB, nodes []connexa.Node) (added []int64, 
 
 // BenchmarkFacets counts the whole fleet for the filters.
 func BenchmarkFacets(b *testing.B) {
-	d := openFleet(b)
+	d := openFleetAt(b, fleetNow)
 	putFleet(b, d, makeFleet(1, 100_000))
 	for b.Loop() {
 		if _, err := d.Facets(b.Context(), connexa.Filter{}); err != nil {

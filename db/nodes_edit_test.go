@@ -181,7 +181,7 @@ func TestEditKeepsTheSearch(t *testing.T) {
 // TestDeleteAgreesWithAPlainLoop deletes the nodes of any filter and checks that only these
 // are deleted.
 func TestDeleteAgreesWithAPlainLoop(t *testing.T) {
-	d := openFleet(t)
+	d := openFleetAt(t, fleetNow)
 	ctx := t.Context()
 	rapid.Check(t, func(rt *rapid.T) {
 		all, err := d.SelectNodes(ctx, connexa.Selection{All: true})

@@ -156,7 +156,7 @@ func (f *changingFleet) change(t *rapid.T, what string) {
 // TestListsBesideWriters asks for pages while nodes are added, changed and deleted: what
 // was committed before is in the list.
 func TestListsBesideWriters(t *testing.T) {
-	d := openFleet(t)
+	d := openFleetAt(t, fleetNow)
 	fleet := putFleet(t, d, makeFleet(5, 400))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

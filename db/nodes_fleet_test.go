@@ -21,7 +21,19 @@ var fleetStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // openFleet opens a new database.
 func openFleet(tb testing.TB) *DB {
 	tb.Helper()
-	d, err := Open(tb.Context(), Options{Dir: tb.TempDir(), Now: func() time.Time { return fleetNow }})
+	return openFleetWith(tb, Options{})
+}
+
+// openFleetAt opens a new database whose clock stands still.
+func openFleetAt(tb testing.TB, now time.Time) *DB {
+	tb.Helper()
+	return openFleetWith(tb, Options{Now: func() time.Time { return now }})
+}
+
+func openFleetWith(tb testing.TB, o Options) *DB {
+	tb.Helper()
+	o.Dir = tb.TempDir()
+	d, err := Open(tb.Context(), o)
 	if err != nil {
 		tb.Fatal(err)
 	}

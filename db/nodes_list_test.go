@@ -139,7 +139,7 @@ func nodeIDs(nodes []connexa.Node) []int64 {
 // order and size, and compares it, the count, the facets, the selection and the export
 // with a filter and a sort in Go.
 func TestNodeListAgreesWithPlainLoop(t *testing.T) {
-	d := openFleet(t)
+	d := openFleetAt(t, fleetNow)
 	fleet := putFleet(t, d, makeFleet(7, 400))
 	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
@@ -251,7 +251,7 @@ func sameNode(a, b *connexa.Node) bool {
 }
 
 func TestNodeListAfterDeletes(t *testing.T) {
-	d := openFleet(t)
+	d := openFleetAt(t, fleetNow)
 	fleet := putFleet(t, d, makeFleet(3, 30))
 	ctx := t.Context()
 	list := func(cursor string) connexa.NodePage {
@@ -292,7 +292,7 @@ func TestNodeListAfterDeletes(t *testing.T) {
 
 // FuzzCursor checks that any cursor gives a page.
 func FuzzCursor(f *testing.F) {
-	d := openFleet(f)
+	d := openFleetAt(f, fleetNow)
 	putFleet(f, d, makeFleet(6, 20))
 	for _, key := range connexa.SortKeys() {
 		page, err := d.ListNodes(f.Context(), connexa.ListQuery{Sort: connexa.Sort{Key: key}, Size: 5})

@@ -289,7 +289,7 @@ func TestImportChoices(t *testing.T) {
 	if i := p.waitUntil(2, connexa.ImportDone); i.Updated != 1 || i.Kept != 1 || i.Added != 1 {
 		t.Errorf("report: %+v", i)
 	}
-	want := "192.0.2.1,1723,ops1,b\n192.0.2.2,1723,ops1,a\n192.0.2.3,1723,OPS1,b\n192.0.2.3,1723,ops1,a"
+	want := "192.0.2.1,1723,ops1,b\n192.0.2.2,1723,ops1,a\n192.0.2.3,1723,ops1,a\n192.0.2.3,1723,OPS1,b"
 	if got := p.addFleet(); got != want {
 		t.Errorf("fleet:\n%s\nwant\n%s", got, want)
 	}

@@ -461,7 +461,7 @@ func TestSelectionOf(t *testing.T) {
 			t.Errorf("%s comes back as %+v, %v", query, back, err)
 		}
 	}
-	for _, query := range []string{"", "id=", "ids=,,", "id=-1", "id=0", "id=1.5", "ids=1;2", "all=1&step=moon", "all=1&q=" + strings.Repeat("x", 300)} {
+	for _, query := range []string{"", "id=", "ids=,,", "id=-1", "id=0", "id=1.5", "ids=1;2", "all=1&step=moon", "all=1&q=speed:fast", "all=1&q=" + strings.Repeat("x", connexa.MaxFilter+1)} {
 		v, _ := url.ParseQuery(query)
 		if s, err := selectionOf(v); connexa.CodeOf(err) != connexa.Invalid {
 			t.Errorf("%.40s: %+v, %v", query, s, err)

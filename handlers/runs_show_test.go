@@ -13,10 +13,10 @@ func TestLikeGroup(t *testing.T) {
 		group connexa.RunGroup
 		want  string
 	}{
-		{connexa.RunGroup{Result: connexa.ResultGood, Reached: connexa.Control}, "/nodes?step=control"},
-		{connexa.RunGroup{Result: connexa.ResultSlow, Reached: connexa.Internet}, "/nodes?status=speed_slow&step=internet"},
-		{connexa.RunGroup{Result: connexa.ResultBad, Reached: connexa.Resolve, Cause: "tcp.refused"}, "/nodes?cause=tcp.refused&step=resolve"},
-		{connexa.RunGroup{Result: connexa.ResultBad, Reached: connexa.NoStep, Cause: "resolve.nxdomain"}, "/nodes?cause=resolve.nxdomain&step=none"},
+		{connexa.RunGroup{Result: connexa.ResultGood, Reached: connexa.Control}, "/nodes?q=step%3Acontrol"},
+		{connexa.RunGroup{Result: connexa.ResultSlow, Reached: connexa.Internet}, "/nodes?q=step%3Ainternet+status%3Aspeed_slow"},
+		{connexa.RunGroup{Result: connexa.ResultBad, Reached: connexa.Resolve, Cause: "tcp.refused"}, "/nodes?q=step%3Aresolve+cause%3Atcp.refused"},
+		{connexa.RunGroup{Result: connexa.ResultBad, Reached: connexa.NoStep, Cause: "resolve.nxdomain"}, "/nodes?q=step%3Anone+cause%3Aresolve.nxdomain"},
 		{connexa.RunGroup{Result: connexa.ResultBad, Reached: connexa.TCP}, ""},
 		{connexa.RunGroup{Result: connexa.ResultDeleted}, ""},
 		{connexa.RunGroup{Result: connexa.ResultHeldBack, Reached: connexa.NoStep}, ""},

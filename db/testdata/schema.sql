@@ -332,12 +332,7 @@ CREATE TABLE nodes (
     UNIQUE (address, port, login)
 ) STRICT;
 
-CREATE INDEX nodes_asn ON nodes (asn) WHERE asn <> '';
-
 CREATE INDEX nodes_import ON nodes (import_id) WHERE import_id IS NOT NULL;
-
-CREATE INDEX nodes_list ON nodes (address_key, port, login, country, provider, state, city, tags, created_at,
-    status, basis_reached, basis_cause, latency, attempts, lost, down, checked_at, silences, tunnel_failures, refusals);
 
 CREATE INDEX nodes_suspect ON nodes (checked_at) WHERE silences + tunnel_failures + refusals > 0;
 
