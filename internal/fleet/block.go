@@ -12,11 +12,6 @@ import (
 // blockSize is the number of nodes of a full block: those of one word of a set.
 const blockSize = 64
 
-const (
-	flagSuspect = 1 << iota
-	flagFlapping
-)
-
 // missing is the value of a number that a node does not have. It comes last in the
 // order.
 const missing = math.MaxUint32
@@ -24,22 +19,26 @@ const missing = math.MaxUint32
 // block holds up to blockSize nodes in the order of their ids. The values of a column
 // are side by side, because a filter reads one column of many nodes.
 type block struct {
-	n       int
-	ids     [blockSize]int64
-	ip      [blockSize]uint32 // the IPv4 address, or 0 for a host name
-	added   [blockSize]uint32 // Unix time in seconds
-	checked [blockSize]uint32 // likewise, or 0
-	codes   [choiceFields][blockSize]uint32
-	latency [blockSize]uint32 // microseconds
-	down    [blockSize]uint32 // kbit/s
-	lost    [blockSize]uint32 // permille
-	port    [blockSize]uint16
-	flags   [blockSize]uint8
-	ends    [blockSize]uint32 // of the texts in text
-	text    []byte            // address, login, zip and comment of each node in lower case, each with a line break after it
+	n        int
+	ids      [blockSize]int64
+	ip       [blockSize]uint32 // the IPv4 address, or 0 for a host name
+	added    [blockSize]uint32 // Unix time in seconds
+	checked  [blockSize]uint32 // likewise, or 0
+	codes    [choiceFields][blockSize]uint32
+	latency  [blockSize]uint32 // microseconds
+	down     [blockSize]uint32 // kbit/s
+	lost     [blockSize]uint32 // permille
+	port     [blockSize]uint32
+	suspect  uint64            // the nodes that are
+	flapping uint64            // likewise
+	ends     [blockSize]uint32 // of the texts in text
+	text     []byte            // login, address, zip and comment of each node in lower case, each with a line break after it
 }
 
 func newBlock() *block { return &block{} }
+
+// all returns the nodes of the block.
+func (b *block) all() uint64 { return ^uint64(0) >> (blockSize - b.n) }
 
 // textOf returns the texts of a node.
 func (b *block) textOf(slot int) []byte {
@@ -50,15 +49,15 @@ func (b *block) textOf(slot int) []byte {
 	return b.text[start:b.ends[slot]]
 }
 
-func (b *block) address(slot int) []byte {
-	address, _, _ := bytes.Cut(b.textOf(slot), []byte{'\n'})
-	return address
+func (b *block) login(slot int) []byte {
+	login, _, _ := bytes.Cut(b.textOf(slot), []byte{'\n'})
+	return login
 }
 
-func (b *block) login(slot int) []byte {
+func (b *block) address(slot int) []byte {
 	_, rest, _ := bytes.Cut(b.textOf(slot), []byte{'\n'})
-	login, _, _ := bytes.Cut(rest, []byte{'\n'})
-	return login
+	address, _, _ := bytes.Cut(rest, []byte{'\n'})
+	return address
 }
 
 // set writes a node into a slot.
@@ -77,15 +76,22 @@ func (b *block) set(slot int, n *Node, codes [choiceFields]uint32) {
 	if n.Down >= 0 {
 		b.down[slot] = orMissing(n.Down / 1000)
 	}
-	b.port[slot] = uint16(n.Port)
-	b.flags[slot] = 0
-	if n.Suspect {
-		b.flags[slot] |= flagSuspect
-	}
-	if n.Flapping {
-		b.flags[slot] |= flagFlapping
-	}
+	b.port[slot] = uint32(n.Port)
+	b.suspect, b.flapping = setBit(b.suspect, slot, n.Suspect), setBit(b.flapping, slot, n.Flapping)
 	b.setText(slot, n)
+}
+
+func setBit(set uint64, slot int, on bool) uint64 {
+	if on {
+		return set | 1<<slot
+	}
+	return set &^ (1 << slot)
+}
+
+// copyBits copies n bits of src from a slot on to a slot of set.
+func copyBits(set uint64, to int, src uint64, from, n int) uint64 {
+	bits := uint64(1)<<n - 1
+	return set&^(bits<<to) | src>>from&bits<<to
 }
 
 func orMissing(n int64) uint32 {
@@ -98,7 +104,7 @@ func orMissing(n int64) uint32 {
 func (b *block) setText(slot int, n *Node) {
 	var room [512]byte
 	text := room[:0]
-	for _, s := range []string{n.Address, n.Login, n.Zip, n.Comment} {
+	for _, s := range []string{n.Login, n.Address, n.Zip, n.Comment} {
 		text = append(append(text, strings.ToLower(s)...), '\n')
 	}
 	old := b.textOf(slot)
@@ -167,7 +173,8 @@ func (b *block) copySlots(to int, src *block, from, n int) {
 	copy(b.down[to:to+n], src.down[from:from+n])
 	copy(b.lost[to:to+n], src.lost[from:from+n])
 	copy(b.port[to:to+n], src.port[from:from+n])
-	copy(b.flags[to:to+n], src.flags[from:from+n])
+	b.suspect = copyBits(b.suspect, to, src.suspect, from, n)
+	b.flapping = copyBits(b.flapping, to, src.flapping, from, n)
 	copy(b.ends[to:to+n], src.ends[from:from+n])
 }
 

@@ -27,15 +27,21 @@ func (f *Fleet) Facets(filter connexa.Filter, sets Sets, now time.Time) (connexa
 	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	out := connexa.Facets{Total: f.nodes, Suspect: f.suspect, Flapping: f.flapping}
-	counts := f.countAll()
-	if !filter.IsZero() {
-		out.Total, out.Suspect, out.Flapping = 0, 0, 0
-		counts = f.countMatching(f.compile(filter, found, now), &out)
+	counts := &facetCounts{total: f.nodes, suspect: f.suspect, flapping: f.flapping}
+	for i := range f.dicts {
+		counts.choices[i] = f.dicts[i].counts
 	}
+	if !filter.IsZero() {
+		m := f.compile(filter, found, now)
+		counts = &facetCounts{}
+		for _, part := range inParts(f.blocks, func(blocks []*block) *facetCounts { return f.countMatching(blocks, &m) }) {
+			counts.add(part)
+		}
+	}
+	out := connexa.Facets{Total: counts.total, Suspect: counts.suspect, Flapping: counts.flapping}
 	texts := func(field int) map[string]int {
 		values := make(map[string]int)
-		for code, n := range counts[field] {
+		for code, n := range counts.choices[field] {
 			if n > 0 {
 				values[f.dicts[field].texts[code]] = n
 			}
@@ -70,41 +76,82 @@ func (f *Fleet) Facets(filter connexa.Filter, sets Sets, now time.Time) (connexa
 	return out, nil
 }
 
-// fieldCounts are numbers of nodes by choice and code.
-type fieldCounts [choiceFields][]int
-
-func (f *Fleet) countAll() (counts fieldCounts) {
-	for i := range f.dicts {
-		counts[i] = f.dicts[i].counts
-	}
-	return counts
+// facetCounts are numbers of nodes.
+type facetCounts struct {
+	total, suspect, flapping int
+	choices                  [choiceFields][]int // by code
 }
 
-func (f *Fleet) countMatching(m matcher, out *connexa.Facets) (counts fieldCounts) {
-	own := make(map[int]bool) // choices that have terms of their own
+func (c *facetCounts) add(d *facetCounts) {
+	c.total, c.suspect, c.flapping = c.total+d.total, c.suspect+d.suspect, c.flapping+d.flapping
+	for i := range c.choices {
+		c.choices[i] = addCounts(c.choices[i], d.choices[i])
+	}
+}
+
+// countMatching counts the nodes of some blocks that match a filter, and those of each
+// field that match the terms of the other fields.
+func (f *Fleet) countMatching(blocks []*block, m *matcher) *facetCounts {
+	c := &facetCounts{}
+	var own []string // fields that have terms of their own
+	for _, t := range m.terms {
+		if !slices.Contains(own, t.field) {
+			own = append(own, t.field)
+		}
+	}
+	except := make([]int, choiceFields) // by choice, the place of its name in own
 	for _, field := range faceted {
-		counts[field] = make([]int, len(f.dicts[field].texts))
-		own[field] = slices.ContainsFunc(m.terms, func(t matchTerm) bool { return t.field == ChoiceNames[field] })
+		c.choices[field] = make([]int, len(f.dicts[field].texts))
+		except[field] = slices.Index(own, ChoiceNames[field])
 	}
-	for _, b := range f.blocks {
-		matching := m.match(b, "")
-		out.Total += bits.OnesCount64(matching)
+	exceptIs := slices.Index(own, "is")
+
+	matching := make([]uint64, len(m.terms)) // by term
+	among := make([]uint64, len(own))        // without the terms of the field
+	for _, b := range blocks {
+		all := b.all()
+		for i := range m.terms {
+			matching[i] = m.terms[i].match(b, b.all())
+			all &= matching[i]
+		}
+		some := all
+		for i, field := range own {
+			among[i] = b.all()
+			for j := range m.terms {
+				if m.terms[j].field != field {
+					among[i] &= matching[j]
+				}
+			}
+			some |= among[i]
+		}
+		words := m.matchWords(b, some)
+		all &= words
+		amongOf := func(except int) uint64 {
+			if except < 0 {
+				return all
+			}
+			return among[except] & words
+		}
+		c.total += bits.OnesCount64(all)
 		for _, field := range faceted {
-			among := matching
-			if own[field] {
-				among = m.match(b, ChoiceNames[field])
-			}
-			for ; among != 0; among &= among - 1 {
-				counts[field][b.codes[field][bits.TrailingZeros64(among)]]++
-			}
+			countCodes(c.choices[field], &b.codes[field], amongOf(except[field]))
 		}
-		for ; matching != 0; matching &= matching - 1 {
-			flags := b.flags[bits.TrailingZeros64(matching)]
-			out.Suspect += int(flags & flagSuspect)
-			out.Flapping += int(flags & flagFlapping / flagFlapping)
-		}
+		c.suspect += bits.OnesCount64(amongOf(exceptIs) & b.suspect)
+		c.flapping += bits.OnesCount64(amongOf(exceptIs) & b.flapping)
 	}
-	return counts
+	return c
+}
+
+func countCodes(counts []int, codes *[blockSize]uint32, among uint64) {
+	if among == ^uint64(0) {
+		for _, code := range codes {
+			counts[code]++
+		}
+		return
+	}
+	for ; among != 0; among &= among - 1 {
+		counts[codes[bits.TrailingZeros64(among)]]++
+	}
 }
 
 func mostFrequent(values map[string]int) []connexa.Facet {

@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"math/bits"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -27,13 +29,13 @@ func (f *Fleet) Page(q connexa.ListQuery, sets Sets, now time.Time) (Page, error
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	m := f.compile(q.Filter, found, now)
-	s := f.findSpan(m, q, at)
+	s := f.findSpan(&m, q, at)
 	switch {
 	case at == nil:
 	case at.Back && len(s.rows) < q.Size:
-		s = f.findSpan(m, q, nil)
+		s = f.findSpan(&m, q, nil)
 	case !at.Back && len(s.rows) == 0:
-		s = f.findSpan(m, q, &position{Back: true}) // the last page
+		s = f.findSpan(&m, q, &position{Back: true}) // the last page
 	}
 	page := Page{IDs: make([]int64, len(s.rows)), Total: s.total, From: s.from}
 	for i := range s.rows {
@@ -58,14 +60,21 @@ type span struct {
 
 // findSpan finds the rows after at, or before it with Back. A position without a sort
 // is beyond the end.
-func (f *Fleet) findSpan(m matcher, q connexa.ListQuery, at *position) span {
+func (f *Fleet) findSpan(m *matcher, q connexa.ListQuery, at *position) span {
 	back := at != nil && at.Back
 	o := f.orderBy(q.Sort, back)
 	var beyond *row
 	if at != nil && at.Sort != "" {
 		beyond = f.rowOf(at, o)
 	}
-	s, passed := f.nearest(m, o, beyond, q.Size)
+	var s span
+	passed := 0
+	for _, part := range inParts(f.blocks, func(blocks []*block) nearest { return o.findNearest(blocks, m, beyond, q.Size) }) {
+		s.rows = append(s.rows, part.rows...)
+		s.total += part.total
+		passed += part.passed
+	}
+	s.rows = o.keepFirst(s.rows, min(q.Size, len(s.rows)))
 	if back {
 		slices.Reverse(s.rows)
 		s.from = s.total - passed - len(s.rows)
@@ -75,32 +84,51 @@ func (f *Fleet) findSpan(m matcher, q connexa.ListQuery, at *position) span {
 	return s
 }
 
-// nearest returns the first most rows after beyond in an order, and how many matching
-// rows are not after it.
-func (f *Fleet) nearest(m matcher, o *order, beyond *row, most int) (s span, passed int) {
+// nearest is what findNearest found in some blocks.
+type nearest struct {
+	rows   []row
+	total  int // nodes that match
+	passed int // of these, those that are not after the place of the cursor
+}
+
+// findNearest returns the first most rows after beyond in an order.
+func (o *order) findNearest(blocks []*block, m *matcher, beyond *row, most int) (n nearest) {
 	best := make([]row, 0, 4*most)
-	worst := uint64(1<<64 - 1) // no key above it is among the best
+	worst := ^uint64(0) // no key above it is among the best
 	full := false
-	down := o.sort.Desc != o.back // rows with equal keys are met in their order
-	for i := range f.blocks {
-		b := f.blocks[i]
-		if down {
-			b = f.blocks[len(f.blocks)-1-i]
+	var keys [blockSize]uint64
+	for i := range blocks {
+		b := blocks[i]
+		if o.reversed() { // rows with equal keys are met in their order
+			b = blocks[len(blocks)-1-i]
 		}
-		matching := m.match(b, "")
-		s.total += bits.OnesCount64(matching)
-		for matching != 0 {
+		matching := m.match(b)
+		if matching == 0 {
+			continue
+		}
+		n.total += bits.OnesCount64(matching)
+		o.setKeys(b, matching, &keys)
+		if beyond != nil {
+			before := matching & o.upTo(b, matching, &keys, *beyond)
+			n.passed += bits.OnesCount64(before)
+			matching &^= before
+		}
+		bound := worst
+		if full && o.compareTexts == nil && bound > 0 {
+			bound-- // a later row with this key is behind those that were met
+		}
+		near := uint64(0)
+		for slot, key := range keys {
+			near |= bitOf(key <= bound) << slot
+		}
+		for matching &= near; matching != 0; {
 			slot := bits.TrailingZeros64(matching)
-			if down {
+			if o.reversed() {
 				slot = 63 - bits.LeadingZeros64(matching)
 			}
 			matching &^= 1 << slot
-			r := row{key: o.key(b, slot), id: b.ids[slot], block: b, slot: slot}
-			if beyond != nil && r.key <= beyond.key && o.compare(&r, beyond) <= 0 {
-				passed++
-				continue
-			}
-			if r.key > worst || full && r.key == worst && o.compare(&r, &best[most-1]) >= 0 {
+			r := row{key: keys[slot], id: b.ids[slot], block: b, slot: slot}
+			if r.key > worst || full && r.key == worst && o.compare(r, best[most-1]) >= 0 {
 				continue
 			}
 			if best = append(best, r); len(best) == cap(best) {
@@ -109,48 +137,90 @@ func (f *Fleet) nearest(m matcher, o *order, beyond *row, most int) (s span, pas
 			}
 		}
 	}
-	s.rows = o.keepFirst(best, min(most, len(best)))
-	return s, passed
+	n.rows = o.keepFirst(best, min(most, len(best)))
+	return n
+}
+
+// upTo returns the nodes of a set that are not after a row.
+func (o *order) upTo(b *block, among uint64, keys *[blockSize]uint64, beyond row) uint64 {
+	before, equal := uint64(0), uint64(0)
+	for slot, key := range keys {
+		before |= bitOf(key < beyond.key) << slot
+		equal |= bitOf(key == beyond.key) << slot
+	}
+	for equal &= among; equal != 0; equal &= equal - 1 {
+		slot := bits.TrailingZeros64(equal)
+		before |= bitOf(o.compare(row{key: beyond.key, id: b.ids[slot], block: b, slot: slot}, beyond) <= 0) << slot
+	}
+	return before
 }
 
 func (o *order) keepFirst(rows []row, most int) []row {
-	slices.SortFunc(rows, func(a, b row) int { return o.compare(&a, &b) })
+	slices.SortFunc(rows, o.compare)
 	return rows[:most]
 }
 
 // Count returns the number of nodes that match a filter.
-func (f *Fleet) Count(filter connexa.Filter, sets Sets, now time.Time) (int, error) {
+func (f *Fleet) Count(filter connexa.Filter, sets Sets, now time.Time) (total int, err error) {
 	if filter.IsZero() {
 		return f.Len(), nil
 	}
-	n := 0
-	err := f.eachMatch(filter, sets, now, func(_ *block, matching uint64) { n += bits.OnesCount64(matching) })
-	return n, err
+	parts, err := matchParts(f, filter, sets, now, func(blocks []*block, m *matcher) (n int) {
+		for _, b := range blocks {
+			n += bits.OnesCount64(m.match(b))
+		}
+		return n
+	})
+	for _, n := range parts {
+		total += n
+	}
+	return total, err
 }
 
 // IDs returns the nodes that match a filter, in the order of their ids.
 func (f *Fleet) IDs(filter connexa.Filter, sets Sets, now time.Time) ([]int64, error) {
-	var ids []int64
-	err := f.eachMatch(filter, sets, now, func(b *block, matching uint64) {
-		for ; matching != 0; matching &= matching - 1 {
-			ids = append(ids, b.ids[bits.TrailingZeros64(matching)])
+	parts, err := matchParts(f, filter, sets, now, func(blocks []*block, m *matcher) (ids []int64) {
+		for _, b := range blocks {
+			for matching := m.match(b); matching != 0; matching &= matching - 1 {
+				ids = append(ids, b.ids[bits.TrailingZeros64(matching)])
+			}
 		}
+		return ids
 	})
-	return ids, err
+	return slices.Concat(parts...), err
 }
 
-func (f *Fleet) eachMatch(filter connexa.Filter, sets Sets, now time.Time, yield func(b *block, matching uint64)) error {
+// matchParts calls fn with the matcher of a filter and parts of the blocks.
+func matchParts[T any](f *Fleet, filter connexa.Filter, sets Sets, now time.Time, fn func([]*block, *matcher) T) ([]T, error) {
 	found, err := findSets(filter, sets)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	m := f.compile(filter, found, now)
-	for _, b := range f.blocks {
-		yield(b, m.match(b, ""))
+	return inParts(f.blocks, func(blocks []*block) T { return fn(blocks, &m) }), nil
+}
+
+// partBlocks is the minimum number of blocks for which a second goroutine is worth it.
+const partBlocks = 128
+
+// inParts calls fn with consecutive parts of the blocks at the same time and returns the
+// results in their order.
+func inParts[T any](blocks []*block, fn func([]*block) T) []T {
+	n := max(1, min(runtime.GOMAXPROCS(0), len(blocks)/partBlocks))
+	results := make([]T, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		part := blocks[i*len(blocks)/n : (i+1)*len(blocks)/n]
+		if i == n-1 {
+			results[i] = fn(part)
+		} else {
+			wg.Go(func() { results[i] = fn(part) })
+		}
 	}
-	return nil
+	wg.Wait()
+	return results
 }
 
 // Existing returns which of ids are nodes, in ascending order.
@@ -173,7 +243,7 @@ func (f *Fleet) Ordered(ids []int64, s connexa.Sort) []int64 {
 	for _, id := range ids {
 		if at, slot, found := f.find(id); found {
 			b := f.blocks[at]
-			rows = append(rows, row{key: o.key(b, slot), id: id, block: b, slot: slot})
+			rows = append(rows, row{key: o.keyOf(o.valueOf(b, slot)), id: id, block: b, slot: slot})
 		}
 	}
 	rows = o.keepFirst(rows, len(rows))
@@ -187,21 +257,39 @@ func (f *Fleet) Ordered(ids []int64, s connexa.Sort) []int64 {
 // CountSpeeds counts the nodes of a filter by the highest of the ascending bounds, in
 // bits per second, that their speed reaches. It returns nil if none has a speed.
 func (f *Fleet) CountSpeeds(filter connexa.Filter, bounds []int64) (counts []int, err error) {
-	err = f.eachMatch(filter, nil, time.Time{}, func(b *block, matching uint64) {
-		for ; matching != 0; matching &= matching - 1 {
-			down := b.down[bits.TrailingZeros64(matching)]
-			if down == missing {
-				continue
+	parts, err := matchParts(f, filter, nil, time.Time{}, func(blocks []*block, m *matcher) []int {
+		counts := make([]int, len(bounds))
+		for _, b := range blocks {
+			for matching := m.match(b); matching != 0; matching &= matching - 1 {
+				down := b.down[bits.TrailingZeros64(matching)]
+				if down == missing {
+					continue
+				}
+				class := len(bounds) - 1
+				for class > 0 && int64(down)*1000 < bounds[class] {
+					class--
+				}
+				counts[class]++
 			}
-			if counts == nil {
-				counts = make([]int, len(bounds))
-			}
-			class := len(bounds) - 1
-			for class > 0 && int64(down)*1000 < bounds[class] {
-				class--
-			}
-			counts[class]++
 		}
+		return counts
 	})
+	for _, part := range parts {
+		counts = addCounts(counts, part)
+	}
+	if !slices.ContainsFunc(counts, func(n int) bool { return n > 0 }) {
+		return nil, err
+	}
 	return counts, err
+}
+
+// addCounts adds b to a, which is empty or as long.
+func addCounts(a, b []int) []int {
+	if len(a) == 0 {
+		return b
+	}
+	for i, n := range b {
+		a[i] += n
+	}
+	return a
 }

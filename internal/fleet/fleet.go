@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Node has the values of a node by which lists filter and order. Missing numbers are
@@ -70,8 +71,10 @@ func (f *Fleet) Clear() {
 	defer f.mu.Unlock()
 	f.blocks, f.nodes, f.suspect, f.flapping = nil, 0, 0, 0
 	for i := range f.dicts {
-		f.dicts[i] = dict{codes: make(map[string]uint32)}
-		f.dicts[i].encode("") // noText
+		d := &f.dicts[i]
+		d.codes, d.texts, d.lower, d.counts = make(map[string]uint32), nil, nil, nil
+		d.ranking.Store(nil)
+		d.encode("") // noText
 	}
 }
 
@@ -166,10 +169,10 @@ func (f *Fleet) count(b *block, slot, by int) {
 	for i := range f.dicts {
 		f.dicts[i].counts[b.codes[i][slot]] += by
 	}
-	if b.flags[slot]&flagSuspect != 0 {
+	if b.suspect>>slot&1 == 1 {
 		f.suspect += by
 	}
-	if b.flags[slot]&flagFlapping != 0 {
+	if b.flapping>>slot&1 == 1 {
 		f.flapping += by
 	}
 }
@@ -184,6 +187,8 @@ type dict struct {
 	texts  []string
 	lower  []string // for words
 	counts []int    // nodes with the text
+	// ranking is computed when it is needed, and again after a new text.
+	ranking atomic.Pointer[ranking]
 }
 
 func (d *dict) encode(text string) uint32 {
@@ -203,17 +208,30 @@ func (d *dict) encode(text string) uint32 {
 	return code
 }
 
-// wanted returns by code whether want wants the text.
-// sorted returns the codes in the order of their texts.
-func (d *dict) sorted() []uint32 {
-	codes := make([]uint32, len(d.texts))
-	for i := range codes {
-		codes[i] = uint32(i)
-	}
-	slices.SortFunc(codes, func(a, b uint32) int { return strings.Compare(d.texts[a], d.texts[b]) })
-	return codes
+// ranking is the order of the texts of a dict.
+type ranking struct {
+	codes []uint32 // in the order of their texts
+	ranks []uint32 // by code
 }
 
+// ranked returns the ranking of all texts.
+func (d *dict) ranked() *ranking {
+	if r := d.ranking.Load(); r != nil && len(r.codes) == len(d.texts) {
+		return r
+	}
+	r := &ranking{codes: make([]uint32, len(d.texts)), ranks: make([]uint32, len(d.texts))}
+	for i := range r.codes {
+		r.codes[i] = uint32(i)
+	}
+	slices.SortFunc(r.codes, func(a, b uint32) int { return strings.Compare(d.texts[a], d.texts[b]) })
+	for rank, code := range r.codes {
+		r.ranks[code] = uint32(rank)
+	}
+	d.ranking.Store(r)
+	return r
+}
+
+// wanted returns by code whether want wants the text.
 func (d *dict) wanted(want func(text string) bool) []bool {
 	out := make([]bool, len(d.texts))
 	for i, text := range d.texts {

@@ -3,7 +3,7 @@ package fleet
 import (
 	"bytes"
 	"fmt"
-	"math/bits"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -18,15 +18,15 @@ type Sets func(connexa.NodeSet) ([]int64, error)
 // match returns which nodes of a block match a term, among those of the set.
 type match func(b *block, among uint64) uint64
 
-// matcher is a compiled filter.
+// matcher is a compiled filter. Words are slow, so they are matched after the terms.
 type matcher struct {
 	terms []matchTerm
+	words []match
 }
 
 type matchTerm struct {
 	field string
 	match match
-	slow  bool // runs after the others
 }
 
 // named are the nodes of the sets that a filter names.
@@ -57,36 +57,38 @@ func findSets(f connexa.Filter, sets Sets) (named, error) {
 func (f *Fleet) compile(filter connexa.Filter, sets named, now time.Time) matcher {
 	var m matcher
 	for _, t := range filter.Terms {
-		term := matchTerm{field: t.Field, match: f.compileTerm(t, sets, now), slow: t.Field == ""}
+		term := matchTerm{field: t.Field, match: f.compileTerm(t, sets, now)}
 		if t.Not {
 			positive := term.match
 			term.match = func(b *block, among uint64) uint64 { return among &^ positive(b, among) }
 		}
-		m.terms = append(m.terms, term)
-	}
-	slices.SortStableFunc(m.terms, func(a, b matchTerm) int {
-		switch {
-		case a.slow == b.slow:
-			return 0
-		case a.slow:
-			return 1
+		if t.Field == "" {
+			m.words = append(m.words, term.match)
+		} else {
+			m.terms = append(m.terms, term)
 		}
-		return -1
-	})
+	}
 	return m
 }
 
-// match returns the nodes of a block that match all terms but those of the field
-// except.
-func (m matcher) match(b *block, except string) uint64 {
-	among := ^uint64(0) >> (blockSize - b.n)
-	for _, t := range m.terms {
+// match returns the nodes of a block that match all terms.
+func (m *matcher) match(b *block) uint64 {
+	among := b.all()
+	for i := range m.terms {
 		if among == 0 {
-			break
+			return 0
 		}
-		if except == "" || t.field != except {
-			among &= t.match(b, among)
+		among &= m.terms[i].match(b, among)
+	}
+	return m.matchWords(b, among)
+}
+
+func (m *matcher) matchWords(b *block, among uint64) uint64 {
+	for _, match := range m.words {
+		if among == 0 {
+			return 0
 		}
+		among &= match(b, among)
 	}
 	return among
 }
@@ -100,36 +102,23 @@ func (f *Fleet) compileTerm(t connexa.Term, sets named, now time.Time) match {
 	}
 	switch t.Field {
 	case "is":
-		return matchFlags(t.Values)
+		return matchIs(t.Values)
 	case "in":
 		return matchSets(t.Values, sets)
 	case "checked":
-		return matchAge(t, now, func(b *block, slot int) uint32 { return b.checked[slot] })
+		return matchRanges(ageRanges(t, now), func(b *block) *[blockSize]uint32 { return &b.checked })
 	case "added":
-		return matchAge(t, now, func(b *block, slot int) uint32 { return b.added[slot] })
+		return matchRanges(ageRanges(t, now), func(b *block) *[blockSize]uint32 { return &b.added })
 	case "port":
-		return matchNumber(t, 1, func(b *block, slot int) uint32 { return uint32(b.port[slot]) })
+		return matchRanges(numberRanges(t, 1), func(b *block) *[blockSize]uint32 { return &b.port })
 	case "speed":
-		return matchNumber(t, 1000, func(b *block, slot int) uint32 { return b.down[slot] })
+		return matchRanges(numberRanges(t, 1000), func(b *block) *[blockSize]uint32 { return &b.down })
 	case "latency":
-		return matchNumber(t, 1000, func(b *block, slot int) uint32 { return b.latency[slot] })
+		return matchRanges(numberRanges(t, 1000), func(b *block) *[blockSize]uint32 { return &b.latency })
 	case "loss":
-		return matchNumber(t, 10, func(b *block, slot int) uint32 { return b.lost[slot] })
+		return matchRanges(numberRanges(t, 10), func(b *block) *[blockSize]uint32 { return &b.lost })
 	}
 	panic("fleet: no match for the field " + t.Field) // TestFields
-}
-
-// matchSlots returns a match that asks for each node.
-func matchSlots(matches func(b *block, slot int) bool) match {
-	return func(b *block, among uint64) uint64 {
-		out := uint64(0)
-		for rest := among; rest != 0; rest &= rest - 1 {
-			if slot := bits.TrailingZeros64(rest); matches(b, slot) {
-				out |= 1 << slot
-			}
-		}
-		return out
-	}
 }
 
 func (f *Fleet) matchChoice(field int, values []string) match {
@@ -144,15 +133,23 @@ func (f *Fleet) matchChoice(field int, values []string) match {
 		}
 		return slices.Contains(values, text)
 	})
-	return func(b *block, among uint64) uint64 {
-		out := uint64(0)
-		for slot, code := range b.codes[field][:b.n] {
-			if wanted[code] {
-				out |= 1 << slot
-			}
-		}
-		return out & among
+	return func(b *block, among uint64) uint64 { return slotsOf(&b.codes[field], wanted) & among }
+}
+
+// slotsOf returns the slots whose code is wanted.
+func slotsOf(codes *[blockSize]uint32, wanted []bool) (slots uint64) {
+	for slot, code := range codes {
+		slots |= bitOf(wanted[code]) << slot
 	}
+	return slots
+}
+
+// bitOf is compiled without a branch, which random values would make slow.
+func bitOf(is bool) (bit uint64) {
+	if is {
+		bit = 1
+	}
+	return bit
 }
 
 func (f *Fleet) matchWord(word string) match {
@@ -183,11 +180,7 @@ func (f *Fleet) matchWord(word string) match {
 	return func(b *block, among uint64) uint64 {
 		out := uint64(0)
 		for _, c := range choices {
-			for slot, code := range b.codes[c.field][:b.n] {
-				if c.wanted[code] {
-					out |= 1 << slot
-				}
-			}
+			out |= slotsOf(&b.codes[c.field], c.wanted)
 		}
 		for slot, start := 0, 0; slot < b.n; slot++ {
 			if int(b.ends[slot]) <= start {
@@ -207,17 +200,18 @@ func (f *Fleet) matchWord(word string) match {
 	}
 }
 
-func matchFlags(values []string) match {
-	var flags uint8
-	for _, v := range values {
-		switch v {
-		case connexa.IsSuspect:
-			flags |= flagSuspect
-		case connexa.IsFlapping:
-			flags |= flagFlapping
+func matchIs(values []string) match {
+	suspect, flapping := slices.Contains(values, connexa.IsSuspect), slices.Contains(values, connexa.IsFlapping)
+	return func(b *block, among uint64) uint64 {
+		out := uint64(0)
+		if suspect {
+			out |= b.suspect
 		}
+		if flapping {
+			out |= b.flapping
+		}
+		return out & among
 	}
-	return matchSlots(func(b *block, slot int) bool { return b.flags[slot]&flags != 0 })
 }
 
 func matchSets(values []string, sets named) match {
@@ -242,57 +236,82 @@ func matchSets(values []string, sets named) match {
 	}
 }
 
-// matchNumber compares a number, which is stored in units of which the user's unit has
-// scale.
-func matchNumber(t connexa.Term, scale float64, number func(b *block, slot int) uint32) match {
-	if t.Op == connexa.OpIs {
-		var some []float64
-		none := false
-		for _, v := range t.Values {
-			if v == connexa.NoValue {
-				none = true
-			} else if n, err := connexa.ParseNumber(v); err == nil {
-				some = append(some, n)
+// numbers are those from first to last.
+type numbers struct{ first, last uint32 }
+
+// matchRanges matches the nodes whose number in a column is in one of the ranges.
+func matchRanges(ranges []numbers, column func(b *block) *[blockSize]uint32) match {
+	return func(b *block, among uint64) uint64 {
+		values, out := column(b), uint64(0)
+		for _, r := range ranges {
+			for slot, v := range values {
+				out |= bitOf(v-r.first <= r.last-r.first) << slot
 			}
 		}
-		return matchSlots(func(b *block, slot int) bool {
-			n := number(b, slot)
-			if n == missing {
-				return none
-			}
-			return slices.Contains(some, float64(n)/scale)
-		})
+		return out & among
 	}
-	bound, _ := connexa.ParseNumber(t.Values[0])
-	compare := comparison(t.Op)
-	return matchSlots(func(b *block, slot int) bool {
-		n := number(b, slot)
-		return n != missing && compare(float64(n)/scale, bound)
-	})
 }
 
-func comparison(op connexa.Op) func(a, b float64) bool {
+// numberRanges returns the ranges of a term. The column is in units of which the user's
+// unit has scale.
+func numberRanges(t connexa.Term, scale float64) (ranges []numbers) {
+	for _, v := range t.Values {
+		if v == connexa.NoValue {
+			ranges = append(ranges, numbers{missing, missing})
+			continue
+		}
+		n, err := connexa.ParseNumber(v)
+		if err != nil {
+			continue // no node has it
+		}
+		ranges = append(ranges, compared(t.Op, n*scale)...)
+	}
+	return ranges
+}
+
+// compared returns the numbers that compare with bound as op says, without missing.
+func compared(op connexa.Op, bound float64) []numbers {
+	const most = missing - 1
+	// Multiplication by the scale has rounded, as in 0.29*100.
+	if whole := math.Round(bound); math.Abs(bound-whole) < 1e-6 {
+		bound = whole
+	}
+	first, last := 0.0, float64(most)
 	switch op {
 	case connexa.OpLess:
-		return func(a, b float64) bool { return a < b }
+		last = math.Ceil(bound) - 1
 	case connexa.OpMost:
-		return func(a, b float64) bool { return a <= b }
+		last = math.Floor(bound)
 	case connexa.OpMore:
-		return func(a, b float64) bool { return a > b }
+		first = math.Floor(bound) + 1
+	case connexa.OpLeast:
+		first = math.Ceil(bound)
 	default:
-		return func(a, b float64) bool { return a >= b }
+		if first, last = bound, bound; bound != math.Trunc(bound) {
+			return nil
+		}
 	}
+	if last < 0 || first > most || first > last {
+		return nil
+	}
+	return []numbers{{uint32(first), uint32(min(last, most))}}
 }
 
-// matchAge compares how long ago a time was.
-func matchAge(t connexa.Term, now time.Time, at func(b *block, slot int) uint32) match {
+// ageRanges returns the times at which the age compares as a term says. Zero is no time.
+func ageRanges(t connexa.Term, now time.Time) []numbers {
 	if t.Op == connexa.OpIs { // only NoValue
-		return matchSlots(func(b *block, slot int) bool { return at(b, slot) == 0 })
+		return []numbers{{0, 0}}
 	}
-	age, _ := connexa.ParseAge(t.Values[0])
-	compare := comparison(t.Op)
-	return matchSlots(func(b *block, slot int) bool {
-		s := at(b, slot)
-		return s != 0 && compare(float64(now.Unix()-int64(s)), age.Seconds())
-	})
+	age, err := connexa.ParseAge(t.Values[0])
+	if err != nil {
+		return nil
+	}
+	later := map[connexa.Op]connexa.Op{
+		connexa.OpLess: connexa.OpMore, connexa.OpMost: connexa.OpLeast, connexa.OpMore: connexa.OpLess, connexa.OpLeast: connexa.OpMost,
+	}
+	ranges := compared(later[t.Op], float64(now.Unix())-age.Seconds())
+	for i := range ranges {
+		ranges[i].first = max(ranges[i].first, 1)
+	}
+	return slices.DeleteFunc(ranges, func(r numbers) bool { return r.first > r.last })
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -16,10 +17,13 @@ import (
 // that did not fit into the keys, then by their ids. Nodes without the value come last
 // in both directions.
 type order struct {
-	sort  connexa.Sort
-	value func(b *block, slot int) (value uint64, missing bool) // a value uses at most valueBits
-	texts func(b *block, slot int) []string                     // what the key lacks; nil: nothing
-	back  bool                                                  // the whole order is reversed
+	sort connexa.Sort
+	back bool // the whole order is reversed
+	// values sets the values of the nodes of a set, each of at most maxValue. Those of
+	// nodes without the value have missingBit, too.
+	values func(b *block, among uint64, values *[blockSize]uint64)
+	// compareTexts compares two nodes with equal values. Optional.
+	compareTexts func(x, y row) int
 }
 
 const (
@@ -28,21 +32,25 @@ const (
 	missingBit = 1 << valueBits
 )
 
-// row is a node in an order, or the place of a cursor, which has no block.
+// row is a node in an order, or the place of a cursor, which has a block of its own.
 type row struct {
-	key   uint64 // value and missing, in the direction of the order
+	key   uint64 // value in the direction of the order
 	id    int64
-	texts []string // of a cursor
 	block *block
 	slot  int
 }
 
-func (o *order) keyOf(value uint64, missing bool) uint64 {
-	if o.sort.Desc {
-		value = maxValue - value
+// setKeys sets the keys of the nodes of a set, and perhaps those of others.
+func (o *order) setKeys(b *block, among uint64, keys *[blockSize]uint64) {
+	o.values(b, among, keys)
+	for slot := range keys {
+		keys[slot] = o.keyOf(keys[slot])
 	}
-	if missing {
-		value |= missingBit
+}
+
+func (o *order) keyOf(value uint64) uint64 {
+	if o.sort.Desc {
+		value ^= maxValue
 	}
 	if o.back {
 		value = ^value
@@ -50,116 +58,130 @@ func (o *order) keyOf(value uint64, missing bool) uint64 {
 	return value
 }
 
-func (o *order) key(b *block, slot int) uint64 { return o.keyOf(o.value(b, slot)) }
+// valueOf returns the value of one node.
+func (o *order) valueOf(b *block, slot int) uint64 {
+	var values [blockSize]uint64
+	o.values(b, 1<<slot, &values)
+	return values[slot]
+}
 
-func (o *order) compare(x, y *row) int {
+func (o *order) compare(x, y row) int {
 	if x.key != y.key {
 		return cmp.Compare(x.key, y.key)
 	}
 	c := 0
-	if o.texts != nil {
-		c = slices.Compare(o.textsOf(x), o.textsOf(y))
+	if o.compareTexts != nil {
+		c = o.compareTexts(x, y)
 	}
 	if c == 0 {
 		c = cmp.Compare(x.id, y.id)
 	}
-	if o.sort.Desc != o.back {
+	if o.reversed() {
 		return -c
 	}
 	return c
 }
 
-func (o *order) textsOf(r *row) []string {
-	if r.block == nil {
-		return r.texts
-	}
-	return o.texts(r.block, r.slot)
-}
+// reversed reports whether nodes with equal keys come in the reverse order.
+func (o *order) reversed() bool { return o.sort.Desc != o.back }
 
 // orderBy returns an order. mu is held until it is no longer used.
 func (f *Fleet) orderBy(s connexa.Sort, back bool) *order {
 	o := &order{sort: s, back: back}
-	number := func(column func(b *block, slot int) uint32, none uint32) {
-		o.value = func(b *block, slot int) (uint64, bool) {
-			n := column(b, slot)
-			return uint64(n), n == none
-		}
-	}
 	switch s.Key {
 	case connexa.SortLogin:
-		o.value = func(b *block, slot int) (uint64, bool) { return prefix(b.login(slot)), false }
-		o.texts = func(b *block, slot int) []string { return []string{string(b.login(slot))} }
+		o.values = eachValue(func(b *block, slot int) uint64 { return prefix(b.login(slot)) })
+		o.compareTexts = func(x, y row) int { return bytes.Compare(x.block.login(x.slot), y.block.login(y.slot)) }
 	case connexa.SortPlace:
-		o.value = f.placeValues()
+		o.values = f.placeValues()
 	case connexa.SortStatus:
-		o.value = f.choiceValues(choiceStatus, func(text string) int { return slices.Index(connexa.Statuses(), connexa.Status(text)) })
+		o.values = f.choiceValues(choiceStatus, func(text string) int { return slices.Index(connexa.Statuses(), connexa.Status(text)) })
 	case connexa.SortStep:
-		o.value = f.choiceValues(choiceStep, func(text string) int {
+		o.values = f.choiceValues(choiceStep, func(text string) int {
 			if text == "" {
 				return -1
 			}
 			return connexa.Step(text).Index()
 		})
 	case connexa.SortLatency:
-		number(func(b *block, slot int) uint32 { return b.latency[slot] }, missing)
+		o.values = columnValues(func(b *block) *[blockSize]uint32 { return &b.latency }, missing)
 	case connexa.SortLoss:
-		number(func(b *block, slot int) uint32 { return b.lost[slot] }, missing)
+		o.values = columnValues(func(b *block) *[blockSize]uint32 { return &b.lost }, missing)
 	case connexa.SortSpeed:
-		number(func(b *block, slot int) uint32 { return b.down[slot] }, missing)
+		o.values = columnValues(func(b *block) *[blockSize]uint32 { return &b.down }, missing)
 	case connexa.SortChecked:
-		number(func(b *block, slot int) uint32 { return b.checked[slot] }, 0)
+		o.values = columnValues(func(b *block) *[blockSize]uint32 { return &b.checked }, 0)
 	case connexa.SortAdded:
-		number(func(b *block, slot int) uint32 { return b.added[slot] }, 0)
+		o.values = columnValues(func(b *block) *[blockSize]uint32 { return &b.added }, 0)
 	default:
-		o.value = addressValue
-		o.texts = serverTexts
+		o.values = eachValue(addressValue)
+		o.compareTexts = compareServers
 	}
 	return o
 }
 
+func eachValue(value func(b *block, slot int) uint64) func(*block, uint64, *[blockSize]uint64) {
+	return func(b *block, among uint64, values *[blockSize]uint64) {
+		for ; among != 0; among &= among - 1 {
+			slot := bits.TrailingZeros64(among)
+			values[slot] = value(b, slot)
+		}
+	}
+}
+
+// columnValues orders by a number. none is that of a node without one.
+func columnValues(column func(b *block) *[blockSize]uint32, none uint32) func(*block, uint64, *[blockSize]uint64) {
+	return func(b *block, _ uint64, values *[blockSize]uint64) {
+		for slot, n := range column(b) {
+			value := uint64(n)
+			if n == none {
+				value = missingBit
+			}
+			values[slot] = value
+		}
+	}
+}
+
 // choiceValues orders by the rank of a text; a negative one is no value.
-func (f *Fleet) choiceValues(field int, rank func(text string) int) func(b *block, slot int) (uint64, bool) {
+func (f *Fleet) choiceValues(field int, rank func(text string) int) func(*block, uint64, *[blockSize]uint64) {
 	d := &f.dicts[field]
-	ranks := make([]int, len(d.texts))
+	ranks := make([]uint64, len(d.texts))
 	for i, text := range d.texts {
-		ranks[i] = rank(text)
+		if n := rank(text); n >= 0 {
+			ranks[i] = uint64(n)
+		} else {
+			ranks[i] = missingBit
+		}
 	}
-	return func(b *block, slot int) (uint64, bool) {
-		n := ranks[b.codes[field][slot]]
-		return uint64(max(n, 0)), n < 0
-	}
+	return eachValue(func(b *block, slot int) uint64 { return ranks[b.codes[field][slot]] })
 }
 
 // placeFields have room for as many different texts in placeValue.
 var placeFields = [...]struct{ field, bits int }{{choiceCountry, 15}, {choiceState, 24}, {choiceCity, 24}}
 
-func (f *Fleet) placeValues() func(b *block, slot int) (uint64, bool) {
-	var ranks [len(placeFields)][]uint64
+func (f *Fleet) placeValues() func(*block, uint64, *[blockSize]uint64) {
+	var ranks [len(placeFields)][]uint32
 	for i, p := range placeFields {
-		d := &f.dicts[p.field]
-		ranks[i] = make([]uint64, len(d.texts))
-		for rank, code := range d.sorted() {
-			ranks[i][code] = rankOf(rank, true)
-		}
+		ranks[i] = f.dicts[p.field].ranked().ranks
 	}
-	return func(b *block, slot int) (uint64, bool) {
+	return eachValue(func(b *block, slot int) uint64 {
 		var parts [len(placeFields)]uint64
 		for i, p := range placeFields {
-			parts[i] = ranks[i][b.codes[p.field][slot]]
+			parts[i] = rankOf(int(ranks[i][b.codes[p.field][slot]]), true)
 		}
-		return placeValue(parts), b.codes[choiceCountry][slot] == noText
-	}
+		return placeValue(parts, b.codes[choiceCountry][slot] == noText)
+	})
 }
 
-// placeOf is placeValues for a place that no node may have.
+// placeOf is the value of a place that no node may have.
 func (f *Fleet) placeOf(texts []string) uint64 {
 	var parts [len(placeFields)]uint64
 	for i, p := range placeFields {
 		d := &f.dicts[p.field]
-		at, found := slices.BinarySearchFunc(d.sorted(), texts[i], func(code uint32, text string) int { return strings.Compare(d.texts[code], text) })
+		at, found := slices.BinarySearchFunc(d.ranked().codes, texts[i], func(code uint32, text string) int { return strings.Compare(d.texts[code], text) })
 		parts[i] = rankOf(at, found)
 	}
-	return placeValue(parts)
+	return placeValue(parts, texts[0] == "")
 }
 
 // rankOf leaves room between two texts for one that is in no node.
@@ -170,9 +192,13 @@ func rankOf(at int, found bool) uint64 {
 	return uint64(2 * at)
 }
 
-func placeValue(parts [len(placeFields)]uint64) (value uint64) {
+// placeValue puts nodes without a country after the others, in the order of the rest.
+func placeValue(parts [len(placeFields)]uint64, missing bool) (value uint64) {
 	for i, p := range placeFields {
 		value = value<<p.bits | parts[i]&(1<<p.bits-1)
+	}
+	if missing {
+		value |= missingBit
 	}
 	return value
 }
@@ -188,49 +214,47 @@ func prefix(text []byte) uint64 {
 // hostBit is in the values of host names, which come after addresses.
 const hostBit = 1 << (valueBits - 1)
 
-func addressValue(b *block, slot int) (uint64, bool) {
+func addressValue(b *block, slot int) uint64 {
 	if ip := b.ip[slot]; ip != 0 {
-		return uint64(ip), false
+		return uint64(ip)
 	}
-	return hostBit | prefix(b.address(slot))>>1, false
+	return hostBit | prefix(b.address(slot))>>1
 }
 
-func serverTexts(b *block, slot int) []string {
-	address, login, _ := bytes.Cut(b.textOf(slot), []byte{'\n'})
-	login, _, _ = bytes.Cut(login, []byte{'\n'})
-	var port [2]byte
-	binary.BigEndian.PutUint16(port[:], b.port[slot])
-	return []string{string(address), string(port[:]), string(login)}
+// compareServers compares by address, port and login.
+func compareServers(x, y row) int {
+	if ip := x.block.ip[x.slot]; ip == 0 || ip != y.block.ip[y.slot] {
+		if c := bytes.Compare(x.block.address(x.slot), y.block.address(y.slot)); c != 0 {
+			return c
+		}
+	}
+	return cmp.Or(cmp.Compare(x.block.port[x.slot], y.block.port[y.slot]), bytes.Compare(x.block.login(x.slot), y.block.login(y.slot)))
 }
 
 // position is where a page ends: beside a node, in an order. Clients get it as a
 // cursor.
 type position struct {
-	Sort    string   `json:"s"`
-	Back    bool     `json:"b,omitempty"` // the page is before the node, not after it
-	Value   uint64   `json:"v"`
-	Missing bool     `json:"m,omitempty"`
-	Texts   [][]byte `json:"t,omitempty"` // not necessarily UTF-8
-	ID      int64    `json:"i"`
+	Sort  string   `json:"s"`
+	Back  bool     `json:"b,omitempty"` // the page is before the node, not after it
+	Value uint64   `json:"v"`
+	Texts [][]byte `json:"t,omitempty"` // not necessarily UTF-8
+	Port  uint32   `json:"p,omitempty"`
+	ID    int64    `json:"i"`
 }
 
 // cursorAt returns the cursor of the page after a node, or before it with back.
 func (f *Fleet) cursorAt(r row, s connexa.Sort, back bool) string {
-	o := f.orderBy(s, false)
 	p := position{Sort: s.String(), Back: back, ID: r.id}
-	p.Value, p.Missing = o.value(r.block, r.slot)
-	var texts []string
-	switch {
-	case o.texts != nil:
-		texts = o.texts(r.block, r.slot)
-	case s.Key == connexa.SortPlace: // the ranks of its value change
-		p.Value = 0
+	switch s.Key {
+	case connexa.SortLogin, connexa.SortAddress:
+		p.Texts = [][]byte{r.block.login(r.slot), r.block.address(r.slot)}
+		p.Port = r.block.port[r.slot]
+	case connexa.SortPlace: // the ranks of its value change
 		for _, field := range placeFields {
-			texts = append(texts, f.dicts[field.field].texts[r.block.codes[field.field][r.slot]])
+			p.Texts = append(p.Texts, []byte(f.dicts[field.field].texts[r.block.codes[field.field][r.slot]]))
 		}
-	}
-	for _, text := range texts {
-		p.Texts = append(p.Texts, []byte(text))
+	default:
+		p.Value = f.orderBy(s, false).valueOf(r.block, r.slot)
 	}
 	b, err := json.Marshal(p)
 	if err != nil {
@@ -263,17 +287,15 @@ func parseCursor(s string, sort connexa.Sort) *position {
 		return nil
 	}
 	var p position
-	if json.Unmarshal(b, &p) != nil || p.Sort != sort.String() || p.Value > maxValue {
+	if json.Unmarshal(b, &p) != nil || p.Sort != sort.String() {
 		return nil
 	}
 	want := 0
 	switch sort.Key {
-	case connexa.SortLogin:
-		want = 1
+	case connexa.SortLogin, connexa.SortAddress:
+		want = 2
 	case connexa.SortPlace:
 		want = len(placeFields)
-	case connexa.SortAddress:
-		want = 3
 	}
 	if len(p.Texts) != want {
 		return nil
@@ -283,14 +305,16 @@ func parseCursor(s string, sort connexa.Sort) *position {
 
 // rowOf returns the row of a cursor in an order.
 func (f *Fleet) rowOf(p *position, o *order) *row {
-	r := &row{id: p.ID}
-	for _, text := range p.Texts {
-		r.texts = append(r.texts, string(text))
-	}
+	r := &row{id: p.ID, block: newBlock()}
+	r.block.n = 1
 	value := p.Value
-	if o.sort.Key == connexa.SortPlace {
-		value = f.placeOf(r.texts)
+	switch o.sort.Key {
+	case connexa.SortLogin, connexa.SortAddress:
+		r.block.set(0, &Node{Login: string(p.Texts[0]), Address: string(p.Texts[1]), Port: int(p.Port)}, [choiceFields]uint32{})
+		value = o.valueOf(r.block, 0)
+	case connexa.SortPlace:
+		value = f.placeOf([]string{string(p.Texts[0]), string(p.Texts[1]), string(p.Texts[2])})
 	}
-	r.key = o.keyOf(value, p.Missing)
+	r.key = o.keyOf(value)
 	return r
 }

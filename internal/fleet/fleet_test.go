@@ -1,0 +1,112 @@
+package fleet
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// TestFields checks that each field of the filter language has a match, and that each
+// choice is a field.
+func TestFields(t *testing.T) {
+	f := New()
+	f.Apply(nil, makeNodes(100))
+	values := map[connexa.FieldKind]string{connexa.ChoiceField: connexa.NoValue, connexa.NumberField: "1", connexa.AgeField: connexa.NoValue, connexa.SetField: "run/1"}
+	sets := func(connexa.NodeSet) ([]int64, error) { return nil, nil }
+	for _, field := range connexa.Fields() {
+		if _, err := f.Count(connexa.FilterBy(field.Name, values[field.Kind]), sets, now); err != nil {
+			t.Error(field.Name, err)
+		}
+	}
+	for _, name := range ChoiceNames {
+		if connexa.FieldNamed(name) == nil {
+			t.Errorf("the choice %q is no field", name)
+		}
+	}
+}
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// makeNodes returns n nodes that resemble a real fleet.
+func makeNodes(n int) []Node {
+	rng := rand.New(rand.NewPCG(1, 1))
+	pick := func(list ...string) string { return list[min(int(rng.ExpFloat64()*float64(len(list))/4), len(list)-1)] }
+	nodes := make([]Node, n)
+	for i := range nodes {
+		nodes[i] = Node{
+			ID: int64(i + 1), Address: fmt.Sprintf("%d.%d.%d.%d", 1+rng.IntN(200), rng.IntN(256), rng.IntN(256), rng.IntN(256)),
+			Login: fmt.Sprintf("user%d", rng.IntN(n/3)), Comment: pick("", "", "moved in May"), Port: 1723,
+			Latency: int64(rng.IntN(300_000)), Lost: int64(rng.IntN(4)) * 333, Down: int64(rng.IntN(100)) * 1e6,
+			Checked: now.Add(-time.Duration(rng.IntN(100_000)) * time.Second).UnixMilli(), Added: now.Add(-time.Duration(n-i) * time.Second).UnixMilli(),
+			Suspect: rng.IntN(50) == 0, Flapping: rng.IntN(200) == 0,
+		}
+		country := pick("US", "DE", "RU", "NL", "FR", "BR", "")
+		nodes[i].Choices = [choiceFields]string{
+			choiceStatus: pick("login_ok", "speed_ok", "login_failed", "tunnel_failed", "ping_failed", "speed_slow", "ping_ok"),
+			choiceStep:   pick("ip", "internet", "auth", "tcp", "gre"), choiceCause: pick("", "auth.691", "tcp.timeout", "gre.no_inbound"),
+			choiceCountry: country, choiceState: pick("", "TX", "CA", "WA"), choiceCity: fmt.Sprintf("city %d", rng.IntN(2000)),
+			choiceProvider: fmt.Sprintf("Provider %d", int(rng.ExpFloat64()*40)), choiceASN: fmt.Sprintf("AS%d", 64500+int(rng.ExpFloat64()*20)),
+			choiceTags: pick("", ",old,", ",resale,", ",old,resale,"),
+		}
+	}
+	return nodes
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkFind asks for a page in the middle and the facets of a million nodes, without
+// the database.
+func BenchmarkFind(b *testing.B) {
+	const n = 1_000_000
+	before := heap()
+	f := New()
+	f.Apply(nil, makeNodes(n))
+	b.Logf("%.1f MiB for 100,000 nodes", float64(heap()-before)/(1<<20)/(n/100_000))
+	for _, text := range []string{
+		"", "status:login_ok", "country:US", "-tag:old", "moved", "vpn777", "speed>20", "latency<80 loss<10", "checked<9h",
+		"status:login_ok,speed_ok,speed_slow country:US,DE latency<200 -tag:old city",
+	} {
+		filter, err := connexa.ReadFilter(text)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ids, err := f.IDs(filter, nil, now)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, key := range connexa.SortKeys() {
+			q := connexa.ListQuery{Filter: filter, Sort: connexa.Sort{Key: key}, Size: 50}
+			q.Cursor = f.CursorAfter(ids[:len(ids)/2], q.Sort)
+			b.Run(fmt.Sprintf("%s/%s", text, key), func(b *testing.B) {
+				var pages, facets []time.Duration
+				for b.Loop() {
+					start := time.Now()
+					if _, err := f.Page(q, nil, now); err != nil {
+						b.Fatal(err)
+					}
+					pages = append(pages, time.Since(start))
+					start = time.Now()
+					if _, err := f.Facets(filter, nil, now); err != nil {
+						b.Fatal(err)
+					}
+					facets = append(facets, time.Since(start))
+				}
+				slices.Sort(pages)
+				slices.Sort(facets)
+				b.ReportMetric(float64(pages[len(pages)/2].Microseconds())/1000, "page-ms")
+				b.ReportMetric(float64(facets[len(facets)/2].Microseconds())/1000, "facets-ms")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
