@@ -26,7 +26,7 @@ func checkFacets(ctx context.Context, t *rapid.T, d *DB, filter connexa.Filter, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]map[string]int{"status": {}, "step": {}, "cause": countsOfFacet(f.Causes), "tag": countsOfFacet(f.Tags)}
+	got := map[string]map[string]int{"status": {}, "step": {}, "cause": countsOfFacet(f.Causes), "tag": countsOfFacet(f.Tags), "encryption": countsOfFacet(f.Policies)}
 	for status, n := range f.Statuses {
 		got["status"][string(status)] = n
 	}
@@ -54,6 +54,8 @@ func checkFacets(ctx context.Context, t *rapid.T, d *DB, filter connexa.Filter, 
 				if n.Basis.Cause != "" {
 					want[string(n.Basis.Cause)]++
 				}
+			case "encryption":
+				want[cmp.Or(string(n.Encryption), connexa.NoValue)]++
 			case "tag":
 				for _, tag := range n.Tags {
 					want[tag]++

@@ -45,7 +45,7 @@ func newNodeFeed() nodeFeed {
 // onRowChange is called by the writer's connection for each row that it inserts,
 // updates or deletes.
 func (f *nodeFeed) onRowChange(table string, id int64) {
-	if table == "nodes" || table == "flaps" { // the id of a row of flaps is that of its node
+	if table == "nodes" || table == "flaps" || table == "services" { // their rows have the ids of their nodes
 		f.changed = append(f.changed, id)
 	}
 }
@@ -227,6 +227,8 @@ var fleetColumns = func() []string {
 			name = "basis_cause"
 		case "tag":
 			name = "tags"
+		case "service":
+			name = "ifnull((SELECT state FROM services WHERE node_id = nodes.id), 'off')"
 		}
 		list = append(list, name)
 	}

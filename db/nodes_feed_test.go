@@ -32,7 +32,7 @@ func TestFleetFollowsChanges(t *testing.T) {
 		defer func() { _ = f.DB.Close() }()
 		f.add(t, 90)
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			f.change(t, rapid.SampledFrom([]string{"probe", "probe", "rollback", "add", "delete", "edit", "flap", "reopen"}).Draw(t, "what"))
+			f.change(t, rapid.SampledFrom([]string{"probe", "probe", "rollback", "add", "delete", "edit", "flap", "service", "reopen"}).Draw(t, "what"))
 			q := connexa.ListQuery{Filter: drawFilter(t), Sort: drawSort(t), Size: 20}
 			checkOrder(t, &f, q)
 		}
@@ -142,6 +142,12 @@ func (f *changingFleet) change(t *rapid.T, what string) {
 		err = exec(`UPDATE nodes SET country = 'JP', tags = ',old,', login = login || 'x', search = search || 'x' WHERE id % 7 = ?`, f.rng.IntN(7))
 	case "flap":
 		err = exec(`INSERT OR REPLACE INTO flaps (node_id, before_at, last_at, until) VALUES (?, 1, 2, ?)`, f.nodes[f.rng.IntN(len(f.nodes))].ID, f.rng.IntN(2))
+	case "service":
+		node := f.nodes[f.rng.IntN(len(f.nodes))].ID
+		state := connexa.ServiceStates()[f.rng.IntN(len(connexa.ServiceStates()))]
+		if err = exec(`INSERT OR REPLACE INTO services (node_id, port, user, secret, state) VALUES (?1, 20000 + ?1, '', x'', ?2)`, node, state); err == nil {
+			f.checkServices(t)
+		}
 	case "reopen":
 		err = f.DB.Close()
 		if err == nil {
@@ -150,6 +156,21 @@ func (f *changingFleet) change(t *rapid.T, what string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// checkServices compares the states of services that lists know with the table.
+func (f *changingFleet) checkServices(t *rapid.T) {
+	for _, state := range connexa.ServiceStates() {
+		want, err := queryIDs(f.read.QueryContext(f.ctx, `
+			SELECT id FROM nodes LEFT JOIN services ON node_id = id WHERE ifnull(services.state, 'off') = ? ORDER BY id`, state))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.SelectNodes(f.ctx, connexa.Selection{All: true, Filter: connexa.FilterBy("service", string(state))})
+		if err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%s: %v, %v; want %v", state, got, err, want)
+		}
 	}
 }
 

@@ -82,6 +82,7 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 		}
 		place := fleetPlaces[skewedFleet(rng, len(fleetPlaces))]
 		v.Country, v.State, v.City = place.country, place.state, place.city
+		v.Encryption = fleetPolicies[rng.IntN(len(fleetPolicies))]
 		v.ASN = fleetASNs[rng.IntN(len(fleetASNs))]
 		for _, tag := range fleetTags {
 			if rng.IntN(10) == 0 {
@@ -95,6 +96,8 @@ func makeFleet(seed uint64, n int) []connexa.Node {
 	}
 	return nodes
 }
+
+var fleetPolicies = []connexa.EncryptionPolicy{connexa.EncryptionDefault, connexa.EncryptionDefault, connexa.EncryptionRequired, connexa.EncryptionOff}
 
 var fleetASNs = []string{"", "", "AS64500", "AS64501"}
 
@@ -209,6 +212,8 @@ func matchesTerm(t connexa.Term, n *connexa.Node) bool {
 		return values[cmp.Or(string(n.Basis.Cause), connexa.NoValue)]
 	case "tag":
 		return slices.ContainsFunc(n.Tags, func(tag string) bool { return values[tag] }) || len(n.Tags) == 0 && values[connexa.NoValue]
+	case "encryption":
+		return values[cmp.Or(string(n.Encryption), connexa.NoValue)]
 	case "is":
 		return values[connexa.IsSuspect] && n.Failures.Suspect() || values[connexa.IsFlapping] && n.Flapping
 	case "port":

@@ -47,6 +47,16 @@ func (f NodeFilters) filterMenus(ctx context.Context) []facetMenu {
 		all = append(all, facetOptions(c.Name, p.T("nodes.filter."+c.Name), *c.Facet(&f.Facets), f.Filter.Choice(c.Name), words, emptyText(p, c.Name)))
 	}
 	all = append(all, facetOptions("tag", p.T("nodes.filter.tag"), f.Facets.Tags, f.Filter.Choice("tag"), same, ""))
+	varied := func(m facetMenu) facetMenu { // without the menu of a value that all nodes have
+		if len(m.list) == 1 && m.on == 0 {
+			m.list = nil
+		}
+		return m
+	}
+	all = append(all,
+		varied(facetOptions("service", p.T("nodes.filter.service"), f.Facets.Services, f.Filter.Choice("service"), func(s string) string { return p.T("service.state." + s) }, "")),
+		varied(facetOptions("encryption", p.T("nodes.filter.encryption"), f.Facets.Policies, f.Filter.Choice("encryption"), func(s string) string { return p.T("encryption." + s) }, emptyText(p, "encryption"))),
+	)
 	return slices.DeleteFunc(all, func(m facetMenu) bool { return len(m.list) == 0 })
 }
 
@@ -70,9 +80,9 @@ func facetOptions(name, label string, list []connexa.Facet, chosen []string, wor
 	m := facetMenu{name: name, label: label, on: len(chosen)}
 	seen := map[string]bool{}
 	add := func(value string, count int) {
-		o := facetOption{value: value, label: words(value), count: count, on: slices.Contains(chosen, value)}
-		if value == "-" && none != "" {
-			o.label = none
+		o := facetOption{value: value, label: none, count: count, on: slices.Contains(chosen, value)}
+		if value != connexa.NoValue || none == "" {
+			o.label = words(value)
 		}
 		seen[value] = true
 		m.list = append(m.list, o)
@@ -151,6 +161,12 @@ func filterWord(p *i18n.Printer, name, value string) string {
 		return CauseText(p, connexa.Cause(value))
 	case name == "step":
 		return p.T("step." + value)
+	case name == "service":
+		return p.T("service.state." + value)
+	case name == "encryption" && value == connexa.NoValue:
+		return emptyText(p, name)
+	case name == "encryption":
+		return p.T("encryption." + value)
 	default:
 		return value
 	}

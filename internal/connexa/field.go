@@ -48,6 +48,10 @@ var fields = []*Field{
 	{Name: "asn", Check: checkASN, Facet: true},
 	{Name: "tag", Facet: true},
 	{Name: "is", Check: checkKnown("filter.is", func(s string) bool { return s == IsSuspect || s == IsFlapping }), Facet: true},
+	{Name: "service", Check: checkKnown("filter.service", func(s string) bool { return slices.Contains(ServiceStates(), ServiceState(s)) }), Facet: true},
+	{Name: "encryption", Check: checkKnown("filter.encryption", func(s string) bool {
+		return slices.Contains([]EncryptionPolicy{EncryptionPreferred, EncryptionRequired, EncryptionOff}, EncryptionPolicy(s))
+	}), Facet: true},
 	{Name: "port", Kind: NumberField},
 	{Name: "speed", Kind: NumberField},
 	{Name: "latency", Kind: NumberField},

@@ -80,6 +80,8 @@ type Facets struct {
 	ASNs      []Facet // empty while no node has one
 	Tags      []Facet
 	Causes    []Facet
+	Services  []Facet      // by the state of the service; off is a stopped one or none
+	Policies  []Facet      // of encryption; "-" is the panel's default
 	Reached   map[Step]int // by the last step of the last probe, without nodes that were never probed
 }
 

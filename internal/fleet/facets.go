@@ -15,7 +15,7 @@ import (
 const maxFacet = 300
 
 // faceted are the choices whose values pages offer.
-var faceted = []int{choiceStatus, choiceStep, choiceCause, choiceCountry, choiceProvider, choiceASN, choiceTags}
+var faceted = []int{choiceStatus, choiceStep, choiceCause, choiceCountry, choiceProvider, choiceASN, choiceTags, choiceService, choiceEncryption}
 
 // Facets counts the values of the fields that have few among the nodes that match a
 // filter. Each field is counted without its own terms, so that its counts say what
@@ -61,6 +61,7 @@ func (f *Fleet) Facets(filter connexa.Filter, sets Sets, now time.Time) (connexa
 	delete(causes, "")
 	out.Causes = mostFrequent(causes)
 	out.Countries, out.Providers = mostFrequent(texts(choiceCountry)), mostFrequent(texts(choiceProvider))
+	out.Services, out.Policies = mostFrequent(texts(choiceService)), mostFrequent(texts(choiceEncryption))
 	if asns := texts(choiceASN); len(asns) > 1 || asns[""] == 0 {
 		out.ASNs = mostFrequent(asns)
 	}

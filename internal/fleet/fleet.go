@@ -39,11 +39,13 @@ const (
 	choiceProvider
 	choiceASN
 	choiceTags
+	choiceService
+	choiceEncryption
 	choiceFields
 )
 
 // ChoiceNames are the names of the fields in the order of Node.Choices.
-var ChoiceNames = [choiceFields]string{"status", "step", "cause", "country", "state", "city", "provider", "asn", "tag"}
+var ChoiceNames = [choiceFields]string{"status", "step", "cause", "country", "state", "city", "provider", "asn", "tag", "service", "encryption"}
 
 // searched are the choices that words are looked for in.
 var searched = []int{choiceCountry, choiceState, choiceCity, choiceProvider, choiceASN, choiceTags}

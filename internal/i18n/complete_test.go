@@ -112,6 +112,7 @@ func columnKeys() (keys []string) {
 			keys = append(keys, "nodes.filter.no"+c.Name)
 		}
 	}
+	keys = append(keys, "nodes.filter.noencryption")
 	for _, field := range []string{"address", "port", "login", "password", "tags", "credentials", "location"} {
 		keys = append(keys, "import.field."+field)
 	}
