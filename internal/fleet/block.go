@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -21,10 +22,11 @@ const missing = math.MaxUint32
 type block struct {
 	n        int
 	ids      [blockSize]int64
-	ip       [blockSize]uint32 // the IPv4 address, or 0 for a host name
-	added    [blockSize]uint32 // Unix time in seconds
-	checked  [blockSize]uint32 // likewise, or 0
-	codes    [choiceFields][blockSize]uint32
+	ip       [blockSize]uint32          // the IPv4 address, or 0 for a host name
+	added    [blockSize]uint32          // Unix time in seconds
+	checked  [blockSize]uint32          // likewise, or 0
+	few      [fewTexts][blockSize]uint8 // codes of the choices with few texts
+	codes    [choiceFields - fewTexts][blockSize]uint32
 	latency  [blockSize]uint32 // microseconds
 	down     [blockSize]uint32 // kbit/s
 	lost     [blockSize]uint32 // permille
@@ -39,6 +41,50 @@ func newBlock() *block { return &block{} }
 
 // all returns the nodes of the block.
 func (b *block) all() uint64 { return ^uint64(0) >> (blockSize - b.n) }
+
+// code returns the code of a choice of a node.
+func (b *block) code(field, slot int) uint32 {
+	if field < fewTexts {
+		return uint32(b.few[field][slot])
+	}
+	return b.codes[field-fewTexts][slot]
+}
+
+// having returns the slots whose code of a choice is wanted.
+func (b *block) having(field int, wanted []bool) uint64 {
+	if field < fewTexts {
+		return slotsOf(&b.few[field], wanted)
+	}
+	return slotsOf(&b.codes[field-fewTexts], wanted)
+}
+
+func slotsOf[C uint8 | uint32](codes *[blockSize]C, wanted []bool) (slots uint64) {
+	for slot, code := range codes {
+		slots |= bitOf(wanted[code]) << slot
+	}
+	return slots
+}
+
+// addCounts counts the codes of a choice of some nodes.
+func (b *block) addCounts(field int, counts []int, among uint64) {
+	if field < fewTexts {
+		countCodes(&b.few[field], counts, among)
+	} else {
+		countCodes(&b.codes[field-fewTexts], counts, among)
+	}
+}
+
+func countCodes[C uint8 | uint32](codes *[blockSize]C, counts []int, among uint64) {
+	if among == ^uint64(0) {
+		for _, code := range codes {
+			counts[code]++
+		}
+		return
+	}
+	for ; among != 0; among &= among - 1 {
+		counts[codes[bits.TrailingZeros64(among)]]++
+	}
+}
 
 // textOf returns the texts of a node.
 func (b *block) textOf(slot int) []byte {
@@ -69,7 +115,11 @@ func (b *block) set(slot int, n *Node, codes [choiceFields]uint32) {
 		b.ip[slot] = binary.BigEndian.Uint32(four[:])
 	}
 	for i, code := range codes {
-		b.codes[i][slot] = code
+		if i < fewTexts {
+			b.few[i][slot] = uint8(code)
+		} else {
+			b.codes[i-fewTexts][slot] = code
+		}
 	}
 	b.latency[slot], b.lost[slot] = orMissing(n.Latency), orMissing(n.Lost)
 	b.down[slot] = missing
@@ -166,6 +216,9 @@ func (b *block) copySlots(to int, src *block, from, n int) {
 	copy(b.ip[to:to+n], src.ip[from:from+n])
 	copy(b.added[to:to+n], src.added[from:from+n])
 	copy(b.checked[to:to+n], src.checked[from:from+n])
+	for i := range b.few {
+		copy(b.few[i][to:to+n], src.few[i][from:from+n])
+	}
 	for i := range b.codes {
 		copy(b.codes[i][to:to+n], src.codes[i][from:from+n])
 	}

@@ -135,24 +135,12 @@ func (f *Fleet) countMatching(blocks []*block, m *matcher) *facetCounts {
 		}
 		c.total += bits.OnesCount64(all)
 		for _, field := range faceted {
-			countCodes(c.choices[field], &b.codes[field], amongOf(except[field]))
+			b.addCounts(field, c.choices[field], amongOf(except[field]))
 		}
 		c.suspect += bits.OnesCount64(amongOf(exceptIs) & b.suspect)
 		c.flapping += bits.OnesCount64(amongOf(exceptIs) & b.flapping)
 	}
 	return c
-}
-
-func countCodes(counts []int, codes *[blockSize]uint32, among uint64) {
-	if among == ^uint64(0) {
-		for _, code := range codes {
-			counts[code]++
-		}
-		return
-	}
-	for ; among != 0; among &= among - 1 {
-		counts[codes[bits.TrailingZeros64(among)]]++
-	}
 }
 
 func mostFrequent(values map[string]int) []connexa.Facet {

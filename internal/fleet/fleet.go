@@ -32,20 +32,22 @@ type Node struct {
 const (
 	choiceStatus = iota
 	choiceStep   // of the basis; empty if the node was never probed
-	choiceCause
+	choiceService
+	choiceEncryption
+	fewTexts // the choices before it have less than 256 texts
+
+	choiceCause = iota - 1
 	choiceCountry
 	choiceState
 	choiceCity
 	choiceProvider
 	choiceASN
 	choiceTags
-	choiceService
-	choiceEncryption
 	choiceFields
 )
 
 // ChoiceNames are the names of the fields in the order of Node.Choices.
-var ChoiceNames = [choiceFields]string{"status", "step", "cause", "country", "state", "city", "provider", "asn", "tag", "service", "encryption"}
+var ChoiceNames = [choiceFields]string{"status", "step", "service", "encryption", "cause", "country", "state", "city", "provider", "asn", "tag"}
 
 // searched are the choices that words are looked for in.
 var searched = []int{choiceCountry, choiceState, choiceCity, choiceProvider, choiceASN, choiceTags}
@@ -169,7 +171,7 @@ func (f *Fleet) forget(b *block, slot int) { f.count(b, slot, -1) }
 
 func (f *Fleet) count(b *block, slot, by int) {
 	for i := range f.dicts {
-		f.dicts[i].counts[b.codes[i][slot]] += by
+		f.dicts[i].counts[b.code(i, slot)] += by
 	}
 	if b.suspect>>slot&1 == 1 {
 		f.suspect += by

@@ -133,15 +133,7 @@ func (f *Fleet) matchChoice(field int, values []string) match {
 		}
 		return slices.Contains(values, text)
 	})
-	return func(b *block, among uint64) uint64 { return slotsOf(&b.codes[field], wanted) & among }
-}
-
-// slotsOf returns the slots whose code is wanted.
-func slotsOf(codes *[blockSize]uint32, wanted []bool) (slots uint64) {
-	for slot, code := range codes {
-		slots |= bitOf(wanted[code]) << slot
-	}
-	return slots
+	return func(b *block, among uint64) uint64 { return b.having(field, wanted) & among }
 }
 
 // bitOf is compiled without a branch, which random values would make slow.
@@ -180,7 +172,7 @@ func (f *Fleet) matchWord(word string) match {
 	return func(b *block, among uint64) uint64 {
 		out := uint64(0)
 		for _, c := range choices {
-			out |= slotsOf(&b.codes[c.field], c.wanted)
+			out |= b.having(c.field, c.wanted)
 		}
 		for slot, start := 0, 0; slot < b.n; slot++ {
 			if int(b.ends[slot]) <= start {

@@ -153,7 +153,7 @@ func (f *Fleet) choiceValues(field int, rank func(text string) int) func(*block,
 			ranks[i] = missingBit
 		}
 	}
-	return eachValue(func(b *block, slot int) uint64 { return ranks[b.codes[field][slot]] })
+	return eachValue(func(b *block, slot int) uint64 { return ranks[b.code(field, slot)] })
 }
 
 // placeFields have room for as many different texts in placeValue.
@@ -167,9 +167,9 @@ func (f *Fleet) placeValues() func(*block, uint64, *[blockSize]uint64) {
 	return eachValue(func(b *block, slot int) uint64 {
 		var parts [len(placeFields)]uint64
 		for i, p := range placeFields {
-			parts[i] = rankOf(int(ranks[i][b.codes[p.field][slot]]), true)
+			parts[i] = rankOf(int(ranks[i][b.code(p.field, slot)]), true)
 		}
-		return placeValue(parts, b.codes[choiceCountry][slot] == noText)
+		return placeValue(parts, b.code(choiceCountry, slot) == noText)
 	})
 }
 
@@ -251,7 +251,7 @@ func (f *Fleet) cursorAt(r row, s connexa.Sort, back bool) string {
 		p.Port = r.block.port[r.slot]
 	case connexa.SortPlace: // the ranks of its value change
 		for _, field := range placeFields {
-			p.Texts = append(p.Texts, []byte(f.dicts[field.field].texts[r.block.codes[field.field][r.slot]]))
+			p.Texts = append(p.Texts, []byte(f.dicts[field.field].texts[r.block.code(field.field, r.slot)]))
 		}
 	default:
 		p.Value = f.orderBy(s, false).valueOf(r.block, r.slot)
