@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -45,10 +44,8 @@ type DB struct {
 	file        *os.File // the database file; closed last, because that releases SQLite's locks on it
 	touches     touches
 	feed        nodeFeed
-	fleetCache  staleCache[connexa.Fleet]
-	pruning     pruning      // used by Prune only
-	stmtTx      stmtTx       // guarded by the writer's connection
-	writes      atomic.Int64 // committed transactions
+	pruning     pruning // used by Prune only
+	stmtTx      stmtTx  // guarded by the writer's connection
 }
 
 // File is the name of the database in the data folder.
@@ -143,11 +140,10 @@ func makePrivate(path string) (*os.File, error) {
 	return f, nil
 }
 
-// Close waits for background work, closes both pools and unlocks the data folder.
+// Close closes both pools and unlocks the data folder.
 func (d *DB) Close() error {
 	d.touches.closeTouches()
 	d.feed.close()
-	d.fleetCache.background.Wait()
 	errs := []error{d.closeStmtTx()}
 	for _, p := range []*sql.DB{d.read, d.write} {
 		if p != nil {
@@ -191,7 +187,6 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := rawConn(c, d.afterCommit); err != nil {
 		return err
 	}
-	d.writes.Add(1)
 	d.onWrite(time.Since(start))
 	return nil
 }

@@ -10,8 +10,7 @@ import (
 )
 
 const (
-	fleetEvery   = 10 * time.Second // minimum time between two computations
-	fleetDays    = 90               // days that it covers
+	fleetDays    = 90 // days that the figures cover
 	flappingDays = 7
 	fleetTop     = 6 // length of a list of the worst nodes
 )
@@ -19,14 +18,8 @@ const (
 // speedBounds are the lower bounds of the speed classes, in bits per second.
 var speedBounds = []int64{0, 1e6, 2e6, 5e6, 10e6, 20e6, 50e6, 100e6}
 
-// Fleet returns the figures of the fleet, which may be slightly old during writes. The
-// caller must not change it.
-func (d *DB) Fleet(ctx context.Context) (connexa.Fleet, error) {
-	f, _, err := d.fleetCache.getValue(ctx, d, fleetEvery, d.computeFleet)
-	return f, err
-}
-
-func (d *DB) computeFleet(ctx context.Context) (f connexa.Fleet, err error) {
+// Fleet returns the figures of the fleet.
+func (d *DB) Fleet(ctx context.Context) (f connexa.Fleet, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("read the fleet: %w", err)

@@ -155,7 +155,7 @@ func TestNoteFleet(t *testing.T) {
 		}
 		now = now.Truncate(24 * time.Hour).Add(39 * time.Hour)
 	}
-	got, err := d.computeFleet(t.Context())
+	got, err := d.Fleet(t.Context())
 	if err != nil || !slices.Equal(got.Days, want) {
 		t.Errorf("%+v, %v; want %+v", got.Days, err, want)
 	}

@@ -33,7 +33,6 @@ type pruning struct {
 // and runs that ended more than 90 days ago (those of the monitor: monitorKept). It works
 // in throttled batches, so that results and imports come first.
 func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Retention) error {
-	_, _ = d.Fleet(ctx) // so that the first page after a start need not wait; the next caller gets the error
 	tick := time.NewTicker(rollEvery)
 	defer tick.Stop()
 	var pruned time.Time

@@ -41,7 +41,6 @@ func (d *DB) inStmtTx(ctx context.Context, fn func(*stmtTx) error) (err error) {
 		if err == nil {
 			if err = t.exec(`COMMIT`); err == nil {
 				d.afterCommit(conn)
-				d.writes.Add(1)
 				d.onWrite(time.Since(start))
 				return nil
 			}

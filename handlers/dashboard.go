@@ -13,7 +13,7 @@ import (
 
 const (
 	dashboardRuns  = 6
-	dashboardEvery = 2 * time.Second // minimum interval between two drawings of the page
+	dashboardEvery = 2 * time.Second // interval in which the page is drawn at most once
 )
 
 // showDashboard answers GET / with the state of the fleet and the last runs.
@@ -48,7 +48,8 @@ func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err er
 // dashboardPageStream returns the page stream of the dashboard.
 func (h *Handlers) dashboardPageStream() *pageStream {
 	return &pageStream{
-		every: dashboardEvery,
+		panelName: "dashboard",
+		every:     dashboardEvery,
 		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged },
 		panel: func(ctx context.Context) ([]templ.Component, error) {
 			v, err := h.dashboardView(ctx)

@@ -1,9 +1,7 @@
 package handlers
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -17,7 +15,7 @@ import (
 )
 
 const (
-	gather    = 80 * time.Millisecond  // how long a changed row waits for others
+	gather    = 80 * time.Millisecond  // interval in which the rows that changed are drawn together
 	runsEvery = 250 * time.Millisecond // minimum interval between two drawings of the progress
 	// A browser reopens a stream half a second after its end, without limit.
 	brokenPause = 10 * time.Second
@@ -32,7 +30,9 @@ type pageStream struct {
 	row          func(ctx context.Context, ids []int64) ([]templ.Component, error)
 	panel        func(ctx context.Context) ([]templ.Component, error) // draws the other parts of the page
 	wants        func(connexa.Event) bool                             // the events that change the panel
-	every        time.Duration                                        // minimum interval between two drawings of panel
+	panelName    string                                               // Optional. Streams with the same name share the drawings of panel.
+	every        time.Duration                                        // interval in which panel is drawn at most once
+	since        time.Time                                            // row and panel must not show older values
 	needsRefresh func() bool                                          // Optional. Reports whether panel showed stale figures and must be drawn again.
 }
 
@@ -90,26 +90,30 @@ type viewer struct {
 	stream *stream
 	box    *events.Subscription
 
-	runsDue, panelDue time.Time // when to draw next; zero means after the next change
-	runsAt, panelAt   time.Time // when they were drawn last
-	runsSent          []byte    // the bar that the page shows
+	rowsDue           map[int64]time.Time // when to draw rows next
+	runsDue, panelDue time.Time           // likewise; zero means after the next change
+	runsAt, panelAt   time.Time           // when they were drawn last
+	runsSent          string              // the bar that the page shows
 	pingAt            time.Time
 }
 
 // followEvents draws the current page and then its changes, until the session, the
-// request or the panel ends. Without changes it wakes only for pings.
+// request or the panel ends. Without changes it wakes only for pings. All streams draw at
+// the same times, so that they can share what they draw; events after such a time wait
+// for the next one.
 func (v *viewer) followEvents(ctx context.Context) error {
-	now := v.h.now()
+	now := time.Now()
 	v.runsDue, v.panelDue, v.pingAt = now, now, now.Add(pingEvery)
-	all := make([]int64, 0, len(v.page.rows))
+	v.rowsDue = make(map[int64]time.Time)
 	for id := range v.page.rows {
-		all = append(all, id)
+		v.rowsDue[id] = now
 	}
-	if err := v.drawRows(ctx, now, all); err != nil {
+	v.page.since = now // no event tells of earlier changes
+	if err := v.drawDue(ctx, now); err != nil {
 		return err
 	}
 	for {
-		wait, cancel := context.WithTimeout(ctx, v.nextDue().Sub(now))
+		wait, cancel := context.WithTimeout(ctx, v.nextDue(now).Sub(now))
 		list, ok := v.box.Next(wait)
 		timeout := wait.Err() != nil
 		cancel()
@@ -117,15 +121,17 @@ func (v *viewer) followEvents(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case ok:
-			if !pauseFor(ctx, gather) {
+			if !pauseFor(ctx, time.Until(nextTick(time.Now(), gather))) {
 				return nil
 			}
 			list = append(list, v.box.Drain()...)
 		case !timeout:
 			return nil // the panel shuts down
 		}
-		now = v.h.now()
-		if err := v.drawRows(ctx, now, v.sortEvent(list)); err != nil {
+		now = time.Now()
+		v.schedule(list)
+		v.page.since = now.Truncate(gather)
+		if err := v.drawDue(ctx, now); err != nil {
 			return err
 		}
 		if !now.Before(v.pingAt) {
@@ -137,29 +143,34 @@ func (v *viewer) followEvents(ctx context.Context) error {
 	}
 }
 
-// sortEvent returns the rows to draw now and schedules the other parts.
-func (v *viewer) sortEvent(list []connexa.Event) (rows []int64) {
-	seen := map[int64]bool{}
+// schedule sets when the parts of the page that the events change are drawn.
+func (v *viewer) schedule(list []events.Update) {
 	for _, e := range list {
 		row := e.Topic == connexa.NodeChanged || v.page.services && e.Topic == connexa.ServiceChanged
-		if row && v.page.rows[e.ID] && !seen[e.ID] {
-			seen[e.ID] = true
-			rows = append(rows, e.ID)
+		if row && v.page.rows[e.ID] {
+			v.rowsDue[e.ID] = nextTick(e.At, gather)
 		}
 		if e.Topic == connexa.RunChanged || e.Topic == connexa.PanelChanged || e.Topic == connexa.DeletionChanged {
-			v.runsDue = earlierOf(v.runsDue, v.runsAt.Add(runsEvery))
+			v.runsDue = earlierOf(v.runsDue, nextTick(e.At, runsEvery))
 		}
-		if v.page.wants != nil && v.page.wants(e) {
-			v.panelDue = earlierOf(v.panelDue, v.panelAt.Add(v.page.every))
+		if v.page.wants != nil && v.page.wants(e.Event) {
+			v.panelDue = earlierOf(v.panelDue, nextTick(e.At, v.page.every))
 		}
 	}
-	return rows
 }
 
-// drawRows sends the rows and all due parts. It clears the due times even if there is
-// nothing to send, because a due time in the past would loop without waiting.
-func (v *viewer) drawRows(ctx context.Context, now time.Time, rows []int64) error {
-	ctx = i18n.With(ctx, i18n.From(ctx).At(now)) // relative times such as "2 minutes ago"
+// drawDue sends the due parts. It clears the due times even if there is nothing to send,
+// because a due time in the past would loop without waiting.
+func (v *viewer) drawDue(ctx context.Context, now time.Time) error {
+	ctx = i18n.With(ctx, i18n.From(ctx).At(v.h.now())) // relative times such as "2 minutes ago"
+	var rows []int64
+	for id, due := range v.rowsDue {
+		if isDue(due, now) {
+			rows = append(rows, id)
+			delete(v.rowsDue, id)
+		}
+	}
+	slices.Sort(rows)
 	var parts []templ.Component
 	if len(rows) > 0 && v.page.row != nil {
 		list, err := v.page.row(ctx, rows)
@@ -169,18 +180,18 @@ func (v *viewer) drawRows(ctx context.Context, now time.Time, rows []int64) erro
 		parts = append(parts, list...)
 	}
 	if isDue(v.panelDue, now) {
-		v.panelAt, v.panelDue = now, time.Time{}
-		list, err := v.drawPanel(ctx)
+		v.panelDue = time.Time{}
+		list, err := v.drawPanel(ctx, now)
 		if err != nil {
 			return err
 		}
 		parts = append(parts, list...)
 		if v.page.needsRefresh != nil && v.page.needsRefresh() {
-			v.panelDue = now.Add(v.page.every)
+			v.panelDue = nextTick(now, v.page.every)
 		}
 	}
 	if isDue(v.runsDue, now) {
-		v.runsAt, v.runsDue = now, time.Time{}
+		v.runsDue = time.Time{}
 		bar, err := v.drawRuns(ctx, now)
 		if err != nil {
 			return err
@@ -193,37 +204,77 @@ func (v *viewer) drawRows(ctx context.Context, now time.Time, rows []int64) erro
 	return v.stream.send(ctx, parts...)
 }
 
-func (v *viewer) drawPanel(ctx context.Context) ([]templ.Component, error) {
+func (v *viewer) drawPanel(ctx context.Context, now time.Time) ([]templ.Component, error) {
 	if v.page.panel == nil {
 		return nil, nil
 	}
-	return v.page.panel(ctx)
+	if v.page.panelName == "" {
+		return v.page.panel(ctx)
+	}
+	name := sharedName(ctx, "panel", v.page.panelName)
+	parts, err := v.h.shared.get(ctx, []string{name}, v.since(now, v.page.every), func(ctx context.Context, _ []string) (map[string]sharedPart, error) {
+		list, err := v.page.panel(ctx)
+		if err != nil {
+			return nil, err
+		}
+		html, err := renderParts(ctx, list...)
+		return map[string]sharedPart{name: {html: html}}, err
+	})
+	return []templ.Component{templ.Raw(parts[name].html)}, err
+}
+
+// since returns how old the values of a part may be that is drawn once per interval.
+func (v *viewer) since(now time.Time, every time.Duration) time.Time {
+	if v.page.since.Equal(now) { // the first drawing
+		return now
+	}
+	return now.Truncate(every)
 }
 
 // drawRuns returns the bar of the runs, or nothing if the page already shows it.
 func (v *viewer) drawRuns(ctx context.Context, now time.Time) ([]templ.Component, error) {
-	bars, err := v.h.runBars(ctx)
+	name := sharedName(ctx, "runs", "")
+	parts, err := v.h.shared.get(ctx, []string{name}, v.since(now, runsEvery), func(ctx context.Context, _ []string) (map[string]sharedPart, error) {
+		part, err := v.h.runsPart(ctx)
+		return map[string]sharedPart{name: part}, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	deletion := v.h.deletionPartial()
-	if deletion.Total > 0 || slices.ContainsFunc(bars, func(b views.RunBar) bool { return b.State != connexa.RunPaused }) {
-		v.runsDue = now.Add(barsEvery) // an ended run leaves the bar without an event
+	part := parts[name]
+	if part.moves {
+		v.runsDue = nextTick(now, barsEvery) // an ended run leaves the bar without an event
 	}
-	var drawn bytes.Buffer
-	if err := views.RunsBarPartial(bars, deletion).Render(ctx, &drawn); err != nil {
-		return nil, fmt.Errorf("draw the bar of the runs: %w", err)
-	}
-	if bytes.Equal(drawn.Bytes(), v.runsSent) {
+	if part.html == v.runsSent {
 		return nil, nil
 	}
-	v.runsSent = drawn.Bytes()
-	return []templ.Component{templ.Raw(drawn.String())}, nil
+	v.runsSent = part.html
+	return []templ.Component{templ.Raw(part.html)}, nil
 }
 
-func (v *viewer) nextDue() time.Time {
-	return earlierOf(earlierOf(v.pingAt, v.runsDue), v.panelDue)
+// runsPart draws the bar of the runs.
+func (h *Handlers) runsPart(ctx context.Context) (sharedPart, error) {
+	bars, err := h.runBars(ctx)
+	if err != nil {
+		return sharedPart{}, err
+	}
+	deletion := h.deletionPartial()
+	moves := deletion.Total > 0 || slices.ContainsFunc(bars, func(b views.RunBar) bool { return b.State != connexa.RunPaused })
+	html, err := renderParts(ctx, views.RunsBarPartial(bars, deletion))
+	return sharedPart{html, moves}, err
 }
+
+// nextDue returns when something is due. Rows that wait are due at the next tick.
+func (v *viewer) nextDue(now time.Time) time.Time {
+	due := earlierOf(earlierOf(v.pingAt, v.runsDue), v.panelDue)
+	if len(v.rowsDue) > 0 {
+		due = earlierOf(due, nextTick(now, gather))
+	}
+	return due
+}
+
+// nextTick returns the end of the interval that began last.
+func nextTick(now time.Time, every time.Duration) time.Time { return now.Truncate(every).Add(every) }
 
 func isDue(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 

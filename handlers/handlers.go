@@ -79,6 +79,7 @@ type Handlers struct {
 	log       *slog.Logger
 	noTunnels connexa.Text // Deps.NoTunnels
 	streams   streamLimiter
+	shared    sharedParts    // of the streams
 	sessions  sessionMonitor // sessions that have streams
 	times     conns.Times
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -43,12 +44,13 @@ func (h *Handlers) nodesPageStream(v url.Values) (*pageStream, error) {
 		f.rows[id] = true
 	}
 	speed := v.Get("speed") == "1"
+	f.panelName = "nodes " + filter.String()
 	left := make(map[int64]bool, len(ids))
 	for _, id := range ids {
 		left[id] = true
 	}
 	f.row = func(ctx context.Context, ids []int64) ([]templ.Component, error) {
-		parts, gone, err := h.nodeRows(ctx, ids, speed)
+		parts, gone, err := h.sharedRows(ctx, ids, speed, f.since)
 		for _, id := range gone {
 			delete(left, id)
 		}
@@ -88,29 +90,62 @@ func (h *Handlers) emptyNodesPageStream() *pageStream {
 	}
 }
 
-// nodeRows draws the current rows of the node list in one query, to be swapped in. The
-// rows of deleted nodes are removed.
-func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (parts []templ.Component, gone []int64, err error) {
-	nodes, err := h.nodes.NodesByID(ctx, ids)
+// sharedRows draws the current rows of the node list, to be swapped in, from values that
+// were read at since or later. The rows of deleted nodes are removed.
+func (h *Handlers) sharedRows(ctx context.Context, ids []int64, speed bool, since time.Time) (parts []templ.Component, gone []int64, err error) {
+	prefix := sharedName(ctx, "row", strconv.FormatBool(speed)) + " "
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = prefix + strconv.FormatInt(id, 10)
+	}
+	rows, err := h.shared.get(ctx, names, since, func(ctx context.Context, missing []string) (map[string]sharedPart, error) {
+		ids := make([]int64, len(missing))
+		for i, name := range missing {
+			if ids[i], err = strconv.ParseInt(strings.TrimPrefix(name, prefix), 10, 64); err != nil {
+				return nil, err
+			}
+		}
+		rows, err := h.nodeRows(ctx, ids, speed)
+		if err != nil {
+			return nil, err
+		}
+		drawn := make(map[string]sharedPart, len(rows))
+		for id, html := range rows {
+			drawn[prefix+strconv.FormatInt(id, 10)] = sharedPart{html: html}
+		}
+		return drawn, nil
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := h.rowsOf(ctx, nodes)
-	if err != nil {
-		return nil, nil, err
-	}
-	here := make(map[int64]bool, len(rows))
-	for _, row := range rows {
-		here[row.ID] = true
-		parts = append(parts, views.RowSwap(row, speed))
-	}
-	for _, id := range ids {
-		if !here[id] {
+	for i, id := range ids {
+		if row, ok := rows[names[i]]; ok {
+			parts = append(parts, templ.Raw(row.html))
+		} else {
 			gone = append(gone, id)
 			parts = append(parts, views.RowGone(id))
 		}
 	}
 	return parts, gone, nil
+}
+
+// nodeRows draws the current rows of nodes that exist.
+func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (map[int64]string, error) {
+	nodes, err := h.nodes.NodesByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := h.rowsOf(ctx, nodes)
+	if err != nil {
+		return nil, err
+	}
+	drawn := make(map[int64]string, len(rows))
+	for _, row := range rows {
+		if drawn[row.ID], err = renderParts(ctx, views.RowSwap(row, speed)); err != nil {
+			return nil, err
+		}
+	}
+	return drawn, nil
 }
 
 // nodeStreamURL returns the stream URL of a node page with that part of its history.

@@ -348,7 +348,7 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 	if _, err := p.app.Nodes.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{2}}, 1); err != nil {
 		t.Fatal(err)
 	}
-	parts, _, err := p.h.nodeRows(t.Context(), []int64{1, 2}, false)
+	parts, _, err := p.h.sharedRows(t.Context(), []int64{1, 2}, false, time.Now())
 	if err != nil || len(parts) != 2 {
 		t.Fatalf("%d parts, %v", len(parts), err)
 	}

@@ -116,7 +116,7 @@ func BenchmarkDashboard(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			var took []time.Duration
 			for b.Loop() {
-				if busy { // any write makes the cached figures stale
+				if busy {
 					if err := p.db.NoteFleet(b.Context()); err != nil {
 						b.Fatal(err)
 					}

@@ -4,6 +4,7 @@ package events
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -15,12 +16,18 @@ type Broker struct {
 	closed        bool
 }
 
+// Update is an event and when it was published last.
+type Update struct {
+	connexa.Event
+	At time.Time
+}
+
 // Subscription is a coalescing queue: the set of events that its reader has not
 // taken yet. A slow reader loses no event; it only sees equal ones once.
 type Subscription struct {
 	filter  func(connexa.Event) bool
 	mu      sync.Mutex
-	pending map[connexa.Event]struct{}
+	pending map[connexa.Event]time.Time
 	wake    chan struct{} // holds at most one token; closed by Broker.Close
 }
 
@@ -28,7 +35,7 @@ type Subscription struct {
 // all if want is nil. want is called with a lock held: it must be quick and must
 // not publish. The caller must call the returned function.
 func (b *Broker) Subscribe(want func(connexa.Event) bool) (*Subscription, func()) {
-	m := &Subscription{filter: want, pending: map[connexa.Event]struct{}{}, wake: make(chan struct{}, 1)}
+	m := &Subscription{filter: want, pending: map[connexa.Event]time.Time{}, wake: make(chan struct{}, 1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -60,7 +67,7 @@ func (m *Subscription) add(e connexa.Event) {
 		return
 	}
 	m.mu.Lock()
-	m.pending[e] = struct{}{}
+	m.pending[e] = time.Now()
 	m.mu.Unlock()
 	select {
 	case m.wake <- struct{}{}:
@@ -84,7 +91,7 @@ func (b *Broker) Close() {
 
 // Next waits for events and returns all pending ones, in no order. It returns
 // false once the broker is closed or ctx is done.
-func (m *Subscription) Next(ctx context.Context) ([]connexa.Event, bool) {
+func (m *Subscription) Next(ctx context.Context) ([]Update, bool) {
 	select {
 	case <-ctx.Done():
 		return nil, false
@@ -98,12 +105,12 @@ func (m *Subscription) Next(ctx context.Context) ([]connexa.Event, bool) {
 
 // Drain returns the pending events without waiting. A stream that collects events
 // for a moment after Next calls it to add the later ones.
-func (m *Subscription) Drain() []connexa.Event {
+func (m *Subscription) Drain() []Update {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := make([]connexa.Event, 0, len(m.pending))
-	for e := range m.pending {
-		list = append(list, e)
+	list := make([]Update, 0, len(m.pending))
+	for e, at := range m.pending {
+		list = append(list, Update{e, at})
 	}
 	clear(m.pending)
 	return list

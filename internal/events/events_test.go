@@ -31,7 +31,7 @@ func TestSubscriptionFilters(t *testing.T) {
 	b.Publish(nodeChanged(7))
 	b.Publish(nodeChanged(8))
 	list, ok := m.Next(t.Context())
-	if !ok || len(list) != 1 || list[0] != nodeChanged(8) {
+	if !ok || len(list) != 1 || list[0].Event != nodeChanged(8) {
 		t.Fatalf("Next = %v %v, want row 8 alone", list, ok)
 	}
 }
@@ -45,7 +45,7 @@ func TestDrainReturnsEventsAfterNextOnce(t *testing.T) {
 		t.Fatal("closed")
 	}
 	b.Publish(nodeChanged(2))
-	if list := m.Drain(); len(list) != 1 || list[0] != nodeChanged(2) {
+	if list := m.Drain(); len(list) != 1 || list[0].Event != nodeChanged(2) {
 		t.Fatalf("Take = %v", list)
 	}
 	if list := m.Drain(); len(list) != 0 {
