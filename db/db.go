@@ -5,6 +5,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -166,7 +167,7 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer c.Close() // after afterCommit has recorded the changed nodes
+	defer c.Close() // after afterCommit
 	tx, err := c.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -174,6 +175,9 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 	defer tx.Rollback()
 	d.feed.onBegin()
 	if err = fn(tx); err == nil {
+		err = rawConn(c, func(conn driver.Conn) error { return d.feed.beforeCommit(d.writerStmts(conn)) })
+	}
+	if err == nil {
 		if err = tx.Commit(); err != nil {
 			err = fmt.Errorf("commit: %w", err)
 		}
@@ -184,9 +188,7 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 	case err != nil:
 		return translateError(err)
 	}
-	if err := rawConn(c, d.afterCommit); err != nil {
-		return err
-	}
+	d.feed.afterCommit()
 	d.onWrite(time.Since(start))
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,12 +23,13 @@ const (
 
 // nodeFeed keeps the fleet in memory equal to the table of nodes. All nodes are loaded
 // in the background after the database was opened. SQLite reports each row that the
-// writer changes, and the changed rows are read again after each commit, before
-// the writer's connection is released: whoever begins to read after a commit sees it.
+// writer changes. The changed rows are read before each commit and applied after it,
+// before the writer's connection is released: whoever begins to read after a commit sees
+// it.
 type nodeFeed struct {
 	fleet   *fleet.Fleet
-	changed []int64 // by the open transaction; guarded by the writer's connection
-	late    []int64 // committed, and not applied because of an error; guarded likewise
+	changed []int64      // by the open transaction; guarded by the writer's connection
+	nodes   []fleet.Node // of changed, without those that were deleted; guarded likewise
 	loaded  chan struct{}
 
 	mu      sync.Mutex
@@ -52,27 +54,36 @@ func (f *nodeFeed) onRowChange(table string, id int64) {
 
 // onBegin is called at the start of a transaction, with the writer's connection. It
 // forgets the changes of one that was rolled back.
-func (f *nodeFeed) onBegin() { f.changed = f.changed[:0] }
+func (f *nodeFeed) onBegin() { f.changed, f.nodes = f.changed[:0], f.nodes[:0] }
+
+// beforeCommit reads the nodes that the open transaction has changed.
+func (f *nodeFeed) beforeCommit(t *stmtTx) error {
+	if len(f.changed) == 0 {
+		return nil
+	}
+	f.changed = distinctIDs(f.changed)
+	if len(f.changed) == 1 { // a result; a list of ids costs more than its node
+		return t.readFleet(oneFleetNode, f.addNode, f.changed[0])
+	}
+	for chunk := range slices.Chunk(f.changed, feedChunk) {
+		if err := t.readFleet(someFleetNodes, f.addNode, jsonIDs(chunk)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *nodeFeed) addNode(n fleet.Node) { f.nodes = append(f.nodes, n) }
 
 // afterCommit brings the changes of a transaction into the fleet, with the writer's
-// connection. What it cannot read is read after the next commit.
-func (d *DB) afterCommit(conn driver.Conn) {
-	f := &d.feed
-	if len(f.changed) == 0 {
-		return
+// connection.
+func (f *nodeFeed) afterCommit() {
+	if len(f.changed) > 0 {
+		f.apply(f.changed, f.nodes)
 	}
-	ids := distinctIDs(append(f.changed, f.late...))
-	for len(ids) > 0 {
-		chunk := ids[:min(len(ids), feedChunk)]
-		nodes, err := d.writerStmts(conn).readFleet(`id IN (SELECT value FROM json_each(?))`, jsonIDs(chunk))
-		if err != nil {
-			d.log.Error("read the changed nodes", "err", err)
-			break
-		}
-		f.apply(chunk, nodes)
-		ids = ids[len(chunk):]
+	if cap(f.nodes) > feedChunk {
+		f.nodes = nil
 	}
-	f.late = append(f.late[:0], ids...)
 }
 
 func (f *nodeFeed) apply(ids []int64, nodes []fleet.Node) {
@@ -173,12 +184,13 @@ func (d *DB) loadRange(ctx context.Context, from, until int64) error {
 		}
 		t := &stmtTx{conn: conn, stmts: map[string]driver.Stmt{}}
 		defer t.close()
+		var nodes []fleet.Node
 		for from < until {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			nodes, err := t.readFleet(`id >= ? AND id < ? ORDER BY id LIMIT ?`, from, until, feedChunk)
-			if err != nil {
+			nodes = nodes[:0]
+			if err := t.readFleet(rangeOfFleet, func(n fleet.Node) { nodes = append(nodes, n) }, from, until, feedChunk); err != nil {
 				return err
 			}
 			d.feed.load(nodes)
@@ -235,10 +247,17 @@ var fleetColumns = func() []string {
 	return list
 }()
 
-// readFleet reads the nodes that match a condition.
-func (t *stmtTx) readFleet(cond string, args ...any) ([]fleet.Node, error) {
-	var nodes []fleet.Node
-	err := t.queryEach(`SELECT `+strings.Join(fleetColumns, ", ")+` FROM nodes WHERE `+cond, len(fleetColumns), func(row []driver.Value) {
+// Queries for readFleet.
+var (
+	selectFleet    = `SELECT ` + strings.Join(fleetColumns, ", ") + ` FROM nodes WHERE `
+	oneFleetNode   = selectFleet + `id = ?`
+	someFleetNodes = selectFleet + `id IN (SELECT value FROM json_each(?))`
+	rangeOfFleet   = selectFleet + `id >= ? AND id < ? ORDER BY id LIMIT ?`
+)
+
+// readFleet calls add for the nodes of a query.
+func (t *stmtTx) readFleet(query string, add func(fleet.Node), args ...any) error {
+	err := t.queryEach(query, len(fleetColumns), func(row []driver.Value) {
 		n := fleet.Node{
 			ID: intValue(row[0]), Address: textValue(row[1]), Login: textValue(row[2]), Zip: textValue(row[3]), Comment: textValue(row[4]),
 			Port: int(intValue(row[5])), Latency: intValue(row[6]), Lost: intValue(row[7]), Down: intValue(row[8]),
@@ -251,12 +270,12 @@ func (t *stmtTx) readFleet(cond string, args ...any) ([]fleet.Node, error) {
 				n.Choices[i] = string(connexa.StepAt(int(step)))
 			}
 		}
-		nodes = append(nodes, n)
+		add(n)
 	}, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read nodes for lists: %w", err)
+		return fmt.Errorf("read nodes for lists: %w", err)
 	}
-	return nodes, nil
+	return nil
 }
 
 // nodeSets returns the function that finds the nodes of runs and imports for filters.
@@ -271,13 +290,12 @@ func (d *DB) nodeSets(ctx context.Context) fleet.Sets {
 }
 
 // rawConn calls fn with the driver's connection of c.
-func rawConn(c *sql.Conn, fn func(driver.Conn)) error {
+func rawConn(c *sql.Conn, fn func(driver.Conn) error) error {
 	return c.Raw(func(raw any) error {
 		conn, ok := raw.(driver.Conn)
 		if !ok {
 			return fmt.Errorf("the writer's connection is a %T", raw)
 		}
-		fn(conn)
-		return nil
+		return fn(conn)
 	})
 }

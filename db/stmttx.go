@@ -39,8 +39,11 @@ func (d *DB) inStmtTx(ctx context.Context, fn func(*stmtTx) error) (err error) {
 		d.feed.onBegin()
 		err := fn(t)
 		if err == nil {
+			err = d.feed.beforeCommit(t)
+		}
+		if err == nil {
 			if err = t.exec(`COMMIT`); err == nil {
-				d.afterCommit(conn)
+				d.feed.afterCommit()
 				d.onWrite(time.Since(start))
 				return nil
 			}
