@@ -50,7 +50,7 @@ func (h *Handlers) dashboardPageStream() *pageStream {
 	return &pageStream{
 		panelName: "dashboard",
 		every:     dashboardEvery,
-		wants: func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged },
+		wants:     func(e connexa.Event) bool { return e.Topic == connexa.FleetChanged || e.Topic == connexa.RunChanged },
 		panel: func(ctx context.Context) ([]templ.Component, error) {
 			v, err := h.dashboardView(ctx)
 			if err != nil {

@@ -92,7 +92,6 @@ type viewer struct {
 
 	rowsDue           map[int64]time.Time // when to draw rows next
 	runsDue, panelDue time.Time           // likewise; zero means after the next change
-	runsAt, panelAt   time.Time           // when they were drawn last
 	runsSent          string              // the bar that the page shows
 	pingAt            time.Time
 }

@@ -296,6 +296,7 @@ func parseCursor(s string, sort connexa.Sort) *position {
 		want = 2
 	case connexa.SortPlace:
 		want = len(placeFields)
+	default:
 	}
 	if len(p.Texts) != want {
 		return nil
@@ -314,6 +315,7 @@ func (f *Fleet) rowOf(p *position, o *order) *row {
 		value = o.valueOf(r.block, 0)
 	case connexa.SortPlace:
 		value = f.placeOf([]string{string(p.Texts[0]), string(p.Texts[1]), string(p.Texts[2])})
+	default:
 	}
 	r.key = o.keyOf(value)
 	return r
