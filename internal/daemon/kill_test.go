@@ -59,13 +59,14 @@ func serveChild(dir string) error {
 
 // childPanel is a panel in its own process, so that it can be killed.
 type childPanel struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	url    string
+	ready  time.Time // when it served
 	client *http.Client
 }
 
-func startChild(t *testing.T, dir string) *childPanel {
+func startChild(t testing.TB, dir string) *childPanel {
 	t.Helper()
 	c := &childPanel{t: t, cmd: exec.Command(os.Args[0])}
 	c.cmd.Env = append(os.Environ(), childVar+"="+dir)
@@ -93,7 +94,7 @@ func startChild(t *testing.T, dir string) *childPanel {
 		if !ok {
 			t.Fatal("the panel did not start")
 		}
-		c.url = u
+		c.url, c.ready = u, time.Now()
 	case <-time.After(30 * time.Second):
 		t.Fatal("the panel is not ready after 30 s")
 	}
