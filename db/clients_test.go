@@ -118,7 +118,7 @@ func TestClientLosesDeletedNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := d.DeleteNodes(t.Context(), nodes[:1]); err != nil {
+	if _, _, err := deleteNodes(t.Context(), d, nodes[:1]); err != nil {
 		t.Fatal(err)
 	}
 	u, err := d.Client(t.Context(), id)

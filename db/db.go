@@ -45,8 +45,9 @@ type DB struct {
 	file        *os.File // the database file; closed last, because that releases SQLite's locks on it
 	touches     touches
 	feed        nodeFeed
-	pruning     pruning // used by Prune only
-	stmtTx      stmtTx  // guarded by the writer's connection
+	pruning     pruning   // used by Prune only
+	bin         binSchema // set by Open
+	stmtTx      stmtTx    // guarded by the writer's connection
 }
 
 // File is the name of the database in the data folder.
@@ -101,6 +102,9 @@ func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err er
 	n := max(4, runtime.NumCPU())
 	d.read.SetMaxOpenConns(n)
 	d.read.SetMaxIdleConns(n)
+	if err := d.readBinSchema(ctx); err != nil {
+		return nil, err
+	}
 	if err := d.sealAddresses(ctx); err != nil {
 		return nil, err
 	}

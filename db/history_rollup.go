@@ -23,7 +23,7 @@ const (
 		FROM history WHERE id > ? ORDER BY id LIMIT ?`
 	sparkOf  = `SELECT points FROM sparks WHERE node_id = ?`
 	setSpark = `
-		INSERT INTO sparks (node_id, at, points) VALUES (?, ?, ?)
+		INSERT INTO sparks (node_id, at, points) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM nodes WHERE id = ?1)
 		ON CONFLICT (node_id) DO UPDATE SET at = excluded.at, points = excluded.points`
 )
 

@@ -129,13 +129,13 @@ func TestRollUpAfterDeletedNode(t *testing.T) {
 	if _, err := d.RollUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := d.DeleteNodes(t.Context(), nodes[1:]); err != nil {
+	if _, _, err := deleteNodes(t.Context(), d, nodes[1:]); err != nil {
 		t.Fatal(err)
 	}
 	more := someHistory(rng, nodes[:1], 20, start.Add(time.Hour), time.Minute)
 	putHistory(t, d, more)
-	if n, err := d.RollUp(t.Context()); n != 20 || err != nil {
-		t.Fatalf("%d rows were rolled up, %v; want the 20 new ones", n, err)
+	if n, err := d.RollUp(t.Context()); n != 21 || err != nil {
+		t.Fatalf("%d rows were rolled up, %v; want the 20 new ones and that of the deletion", n, err)
 	}
 	sameBuckets(t, d, nodes[:1], append(kept, more...), connexa.EveryHour, start)
 	var gone int
@@ -150,6 +150,10 @@ func TestRollUpAfterDeletedNode(t *testing.T) {
 		t.Fatal("the test has nothing to look for")
 	}
 	keep := connexa.Retention{Raw: 14, Hours: 90, Days: 730}
+	if _, err := d.Prune(t.Context(), keep); err != nil || count() == 0 {
+		t.Errorf("%d sums of a node in the bin are left, %v", gone, err)
+	}
+	doAct(t, d, connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkPurge}, IDs: nodes[1:]})
 	if _, err := d.Prune(t.Context(), keep); err != nil || count() != 0 {
 		t.Errorf("%d sums of a deleted node are left, %v", gone, err)
 	}

@@ -222,7 +222,7 @@ func TestTheJobOfADeletedNodeIsCounted(t *testing.T) {
 	d, ids := addFleet(t, 3)
 	run := startRun(t, d, ids...)
 	held := claimNext(t, d, 1)[0]
-	if _, runs, err := d.DeleteNodes(t.Context(), ids); err != nil || len(runs) != 1 || runs[0] != run.ID {
+	if _, runs, err := deleteNodes(t.Context(), d, ids); err != nil || len(runs) != 1 || runs[0] != run.ID {
 		t.Fatalf("delete: runs %v, %v", runs, err)
 	}
 	if run = reloadNode(t, d, run); run.State != connexa.RunDone || run.Inconclusive != 3 {

@@ -237,7 +237,7 @@ func TestMonitorStartsOrdinaryRuns(t *testing.T) {
 }
 
 func checkDeletedUnmonitored(t *testing.T, d *DB, node int64) {
-	if _, _, err := d.DeleteNodes(t.Context(), []int64{node}); err != nil {
+	if _, _, err := deleteNodes(t.Context(), d, []int64{node}); err != nil {
 		t.Fatal(err)
 	}
 	if w := monitoredNode(t, d, node); w != nil {

@@ -168,7 +168,7 @@ func BenchmarkNodeListBusy(b *testing.B) {
 			<-pause.C
 			added, err := addBatch(ctx, d, makeFleet(2, 200))
 			if err == nil { // deleted again, so that the fleet keeps its size
-				_, _, err = d.DeleteNodes(ctx, added)
+				_, _, err = deleteNodes(ctx, d, added)
 			}
 			if err != nil && ctx.Err() == nil {
 				b.Error(err)

@@ -1,8 +1,6 @@
 package db
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"testing"
 
@@ -188,7 +186,7 @@ func TestDeleteAgreesWithAPlainLoop(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if _, _, err := d.DeleteNodes(ctx, all); err != nil {
+		if _, _, err := deleteNodes(ctx, d, all); err != nil {
 			rt.Fatal(err)
 		}
 		fleet := putFleet(t, d, makeFleet(rapid.Uint64().Draw(rt, "seed"), 40))
@@ -206,7 +204,7 @@ func TestDeleteAgreesWithAPlainLoop(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if n, _, err := d.DeleteNodes(ctx, picked); err != nil || n != want {
+		if n, _, err := deleteNodes(ctx, d, picked); err != nil || n != want {
 			rt.Fatalf("deleted %d, %v; want %d", n, err, want)
 		}
 		left, err := d.SelectNodes(ctx, connexa.Selection{All: true})
@@ -224,7 +222,7 @@ func TestDeleteEndsLiveJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deleted, runs, err := d.DeleteNodes(ctx, []int64{a.ID, a.ID, 999})
+	deleted, runs, err := deleteNodes(ctx, d, []int64{a.ID, a.ID, 999})
 	if err != nil || deleted != 1 || !slices.Equal(runs, []int64{run.ID}) {
 		t.Fatalf("deleted %d, runs %v, %v", deleted, runs, err)
 	}
@@ -236,7 +234,7 @@ func TestDeleteEndsLiveJobs(t *testing.T) {
 		t.Fatalf("jobs %+v, %v", jobs, err)
 	}
 	// A running job ends too, and its result is dropped.
-	if _, runs, err = d.DeleteNodes(ctx, []int64{b.ID}); err != nil || !slices.Equal(runs, []int64{run.ID}) {
+	if _, runs, err = deleteNodes(ctx, d, []int64{b.ID}); err != nil || !slices.Equal(runs, []int64{run.ID}) {
 		t.Fatalf("runs %v, %v", runs, err)
 	}
 	if _, err := d.Finish(ctx, jobs[0], connexa.Probed{Fact: connexa.Answered, Result: connexa.ResultGood}); connexa.CodeOf(err) != connexa.Conflict {
@@ -244,56 +242,5 @@ func TestDeleteEndsLiveJobs(t *testing.T) {
 	}
 	if run, err = d.Run(ctx, run.ID); err != nil || run.Inconclusive != 2 || run.State != connexa.RunDone {
 		t.Errorf("run %+v, %v", run, err)
-	}
-	if h, err := d.NodeHistory(ctx, a.ID, 0, 9); err != nil || len(h) != 0 {
-		t.Errorf("history of a deleted node: %+v, %v", h, err)
-	}
-}
-
-func TestDeleteManyInBatches(t *testing.T) {
-	d := openFleet(t)
-	fleet := putFleet(t, d, makeFleet(2, 2*deleteBatch+7))
-	n, _, err := d.DeleteNodes(t.Context(), nodeIDs(fleet))
-	if err != nil || n != len(fleet) {
-		t.Errorf("deleted %d of %d, %v", n, len(fleet), err)
-	}
-}
-
-// Scheduled deletions are stored and continue after a stop.
-func TestDeleteDoomed(t *testing.T) {
-	d := openFleet(t)
-	fleet := nodeIDs(putFleet(t, d, makeFleet(2, 3*firstBatch)))
-	run := startRun(t, d, fleet[:5]...)
-	scheduled := fleet[:len(fleet)-4]
-	if err := d.ScheduleDeletion(t.Context(), append([]int64{999_999}, scheduled...)); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := d.CountPendingDeletions(t.Context()); err != nil || n != len(scheduled) {
-		t.Errorf("%d pending deletions, %v; want %d", n, err, len(scheduled))
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	var deleted, runs []int64
-	onProgress := func(g, r []int64) {
-		deleted, runs = append(deleted, g...), append(runs, r...)
-		stop()
-	}
-	if err := d.DeletePending(ctx, onProgress); !errors.Is(err, context.Canceled) {
-		t.Errorf("a deletion that is stopped: got %v, want context.Canceled", err)
-	}
-	left, err := d.CountPendingDeletions(t.Context())
-	if err != nil || left == 0 || left+len(deleted) != len(scheduled) {
-		t.Errorf("%d are left and %d deleted, %v; want %d together", left, len(deleted), err, len(scheduled))
-	}
-	if err := d.DeletePending(t.Context(), onProgress); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(deleted, scheduled) || !slices.Contains(runs, run.ID) {
-		t.Errorf("%d nodes of %d were reported, and the runs %v", len(deleted), len(scheduled), runs)
-	}
-	if all, err := d.SelectNodes(t.Context(), connexa.Selection{All: true}); err != nil || !slices.Equal(all, fleet[len(scheduled):]) {
-		t.Errorf("left: %v, %v", all, err)
-	}
-	if run := reloadNode(t, d, run); run.State != connexa.RunDone || run.Inconclusive != 5 {
-		t.Errorf("the run of deleted nodes: %+v", run)
 	}
 }

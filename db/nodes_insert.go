@@ -18,7 +18,7 @@ const passwordPurpose = "node.password"
 
 // nodeColumns are the columns that come from a form or a file, in the order of nodeValues.
 var nodeColumns = slices.Concat([]string{"address", "address_key", "port", "login", "password", "password_mac"},
-	columnNames(), []string{"tags", "encryption", "allow_pap", "search"})
+	columnNames(), []string{"tags", "encryption", "allow_pap"})
 
 // columnNames returns the names of connexa.Columns.
 func columnNames() []string {
@@ -36,7 +36,7 @@ func (k *keyring) nodeValues(n *connexa.Node, password connexa.Secret) []any {
 	for _, c := range connexa.Columns() {
 		values = append(values, *c.Value(n))
 	}
-	return append(values, joinTags(n.Tags), string(n.Encryption), n.AllowPAP, searchText(n))
+	return append(values, joinTags(n.Tags), string(n.Encryption), n.AllowPAP)
 }
 
 // insertNodesSQL returns a statement that inserts n nodes. Its arguments per node are
@@ -133,17 +133,4 @@ func splitTags(s string) []string {
 		return nil
 	}
 	return strings.Split(s, ",")
-}
-
-// searchText returns the text that the text filter searches. It is lowered by Go,
-// because SQLite lowers only ASCII. No field has a line break, so a match never spans
-// two fields.
-func searchText(n *connexa.Node) string {
-	parts := make([]string, 0, 2+len(connexa.Columns())+len(n.Tags))
-	parts = append(parts, n.Address, n.Login)
-	for _, c := range connexa.Columns() {
-		parts = append(parts, *c.Value(n))
-	}
-	parts = append(parts, n.Tags...)
-	return strings.ToLower(strings.Join(parts, "\n"))
 }

@@ -266,13 +266,13 @@ func TestNodeListAfterDeletes(t *testing.T) {
 	first := list("")
 	second := list(first.Next)
 	third := list(second.Next)
-	if _, _, err := d.DeleteNodes(ctx, nodeIDs(third.Nodes)); err != nil {
+	if _, _, err := deleteNodes(ctx, d, nodeIDs(third.Nodes)); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(second.Next); !slices.Equal(nodeIDs(got.Nodes), nodeIDs(second.Nodes)) || got.Next != "" || got.From != 10 {
 		t.Errorf("past the end: %v from %d, want the last page %v", nodeIDs(got.Nodes), got.From, nodeIDs(second.Nodes))
 	}
-	if _, _, err := d.DeleteNodes(ctx, nodeIDs(first.Nodes[:4])); err != nil {
+	if _, _, err := deleteNodes(ctx, d, nodeIDs(first.Nodes[:4])); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(second.Prev); len(got.Nodes) != 10 || got.Prev != "" || got.From != 0 || got.Nodes[0].ID != first.Nodes[4].ID {
@@ -283,7 +283,7 @@ func TestNodeListAfterDeletes(t *testing.T) {
 			t.Errorf("cursor %q does not lead to the first page", cursor)
 		}
 	}
-	if _, _, err := d.DeleteNodes(ctx, nodeIDs(fleet)); err != nil {
+	if _, _, err := deleteNodes(ctx, d, nodeIDs(fleet)); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(second.Next); len(got.Nodes) != 0 || got.Total != 0 || got.Next != "" || got.Prev != "" {

@@ -59,8 +59,8 @@ func (d *DB) RunHistory(ctx context.Context, keep func() connexa.Retention) erro
 }
 
 // Prune first rolls up new rows, then deletes rows that are older than keep allows. It
-// keeps probes that changed a status, because they explain it. It returns the number of
-// deleted rows.
+// keeps probes that changed a status, because they explain it. Deleted nodes and bulk acts
+// are kept for connexa.BulkKept. It returns the number of deleted rows.
 func (d *DB) Prune(ctx context.Context, keep connexa.Retention) (total int64, err error) {
 	if _, err := d.RollUp(ctx); err != nil {
 		return 0, err
@@ -74,6 +74,8 @@ func (d *DB) Prune(ctx context.Context, keep connexa.Retention) (total int64, er
 		{"history", func(ctx context.Context) (int64, error) { return d.pruneProbes(ctx, before(keep.Raw)) }},
 		{"hours", func(ctx context.Context) (int64, error) { return d.pruneSums(ctx, "history_hours", before(keep.Hours)) }},
 		{"days", func(ctx context.Context) (int64, error) { return d.pruneSums(ctx, "history_days", before(keep.Days)) }},
+		{"bulk acts", d.pruneActs},
+		{"bin", d.pruneBin},
 		{"deleted nodes", d.pruneGone},
 		{"jobs", func(ctx context.Context) (int64, error) { return d.pruneJobs(ctx, ended) }},
 		{"runs", func(ctx context.Context) (int64, error) {
@@ -151,14 +153,22 @@ func (d *DB) pruneSums(ctx context.Context, table string, old int64) (int64, err
 	})
 }
 
-// pruneGone deletes the sums of deleted nodes. They are scattered over the tables, so it
-// searches for them without the writer.
+// pruneGone deletes the history of nodes that were deleted for good. Its sums are
+// scattered over the tables, so it searches for them without the writer.
 func (d *DB) pruneGone(ctx context.Context) (total int64, err error) {
 	gone, err := queryIDs(d.read.QueryContext(ctx, `SELECT node_id FROM history_gone`))
 	if err != nil || len(gone) == 0 {
 		return 0, err
 	}
 	ids := jsonIDs(gone)
+	total, err = d.runThrottled(ctx, func(ctx context.Context, most int) (int64, bool, error) {
+		n, err := d.hasDeletions(ctx, `DELETE FROM history WHERE id IN (
+			SELECT h.id FROM json_each(?) g CROSS JOIN history h INDEXED BY history_node ON h.node_id = g.value LIMIT ?)`, ids, most)
+		return n, n < int64(most), err
+	})
+	if err != nil {
+		return total, err
+	}
 	for _, table := range []string{"history_hours", "history_days"} {
 		var at sumKey
 		n, err := d.runThrottled(ctx, func(ctx context.Context, most int) (n int64, done bool, err error) {

@@ -3,6 +3,7 @@ package db
 import (
 	"database/sql"
 	"iter"
+	"slices"
 )
 
 // eachRow yields the Scan method for each row of a query, whose results are its
@@ -44,4 +45,10 @@ func oneRow(res sql.Result, err error) error {
 		err = sql.ErrNoRows
 	}
 	return err
+}
+
+// distinctIDs sorts ids and removes duplicates.
+func distinctIDs(ids []int64) []int64 {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

@@ -127,6 +127,8 @@ func TestChecksKnowTheNouns(t *testing.T) {
 		{"traffic", "span", jsonTexts(connexa.TrafficSpans())},
 		{"channels", "lang", connexa.ChannelLangs()},
 		{"channel_kinds", "kind", jsonTexts(connexa.NotificationSwitches())},
+		{"acts", "kind", jsonTexts(connexa.BulkKinds())},
+		{"acts", "state", jsonTexts(connexa.BulkStates())},
 		{"import_lines", "class", jsonTexts([]connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad})},
 	} {
 		got := checkList(t, d, tt.table, tt.column)

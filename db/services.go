@@ -70,14 +70,18 @@ func (d *DB) addServices(ctx context.Context, tx *sql.Tx, nodes []int64) error {
 	if err != nil {
 		return err
 	}
+	reserved, err := reservedPorts(ctx, tx, "services", "port")
+	if err != nil {
+		return err
+	}
 	insert, err := tx.PrepareContext(ctx, `INSERT INTO services (node_id, port, user, secret) VALUES (?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
-	port := firstFree(taken, int64(settings.Service.FirstPort))
+	port := firstFree(int64(settings.Service.FirstPort), int64(settings.Service.LastPort), taken, reserved)
 	for _, node := range nodes {
-		p, free := port(int64(settings.Service.LastPort))
+		p, free := port()
 		if !free {
 			return connexa.Errorf(connexa.Conflict, "service.ports")
 		}

@@ -57,7 +57,7 @@ func TestServicesOnAndOff(t *testing.T) {
 		}
 	})
 	t.Run("a deleted node takes its service along", func(t *testing.T) {
-		if _, _, err := d.DeleteNodes(ctx, ids[:1]); err != nil {
+		if _, _, err := deleteNodes(ctx, d, ids[:1]); err != nil {
 			t.Fatal(err)
 		}
 		if rows, err := d.ServiceRows(ctx, nil); err != nil || len(rows) != 2 {

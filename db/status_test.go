@@ -573,7 +573,7 @@ func (p *modelTest) deleteNode(t *rapid.T) {
 			want = append(want, j.endJob(connexa.ResultDeleted, p.now, nil)...)
 		}
 	}
-	deleted, runs, err := p.d.DeleteNodes(p.ctx, []int64{n.id})
+	deleted, runs, err := deleteNodes(p.ctx, p.d, []int64{n.id})
 	if err != nil || deleted != 1 || !sameIDs(runs, distinctIDs(want)) {
 		t.Fatalf("deleted %d, runs %v, %v; want runs %v", deleted, runs, err, want)
 	}

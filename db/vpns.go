@@ -122,14 +122,22 @@ func (d *DB) addVPNs(ctx context.Context, tx *sql.Tx, nodes []int64, issue func(
 	if err != nil {
 		return err
 	}
-	port := firstFree(ports, int64(settings.Service.VPNFirstPort))
-	device := firstFree(devices, 0)
+	reservedPort, err := reservedPorts(ctx, tx, "vpns", "port")
+	if err != nil {
+		return err
+	}
+	reservedDevice, err := reservedPorts(ctx, tx, "vpns", "device")
+	if err != nil {
+		return err
+	}
+	port := firstFree(int64(settings.Service.VPNFirstPort), int64(settings.Service.VPNLastPort), ports, reservedPort)
+	device := firstFree(0, maxDevices-1, devices, reservedDevice)
 	for _, node := range nodes {
-		p, free := port(int64(settings.Service.VPNLastPort))
+		p, free := port()
 		if !free {
 			return connexa.Errorf(connexa.Conflict, "vpn.ports")
 		}
-		n, free := device(maxDevices - 1)
+		n, free := device()
 		if !free {
 			return connexa.Errorf(connexa.Conflict, "vpn.devices", maxDevices)
 		}
@@ -147,19 +155,32 @@ func (d *DB) addVPNs(ctx context.Context, tx *sql.Tx, nodes []int64, issue func(
 }
 
 // firstFree returns a function that returns the numbers from first to last that are not
-// taken, one per call.
-func firstFree(taken []int64, first int64) func(last int64) (int64, bool) {
+// taken, one per call. Those that are reserved come last.
+func firstFree(first, last int64, taken, reserved []int64) func() (int64, bool) {
 	used := make(map[int64]bool, len(taken))
 	for _, n := range taken {
 		used[n] = true
 	}
+	later := make(map[int64]bool, len(reserved))
+	for _, n := range reserved {
+		later[n] = !used[n] && n >= first && n <= last
+	}
 	next := first
-	return func(last int64) (int64, bool) {
-		for used[next] {
+	return func() (int64, bool) {
+		for next <= last && (used[next] || later[next]) {
 			next++
 		}
-		next++
-		return next - 1, next-1 <= last
+		if next <= last {
+			next++
+			return next - 1, true
+		}
+		for n, free := range later {
+			if free {
+				delete(later, n)
+				return n, true
+			}
+		}
+		return 0, false
 	}
 }
 

@@ -19,7 +19,15 @@ func (h *Handlers) listAudit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	vm := views.AuditPage{Rows: rows, First: before == 0}
+	ids := make([]int64, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	acts, err := h.acts.ActsOfAudit(r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	vm := views.AuditPage{Rows: rows, Acts: acts, First: before == 0}
 	if next != 0 {
 		vm.Older = "/audit?before=" + strconv.FormatInt(next, 10)
 	}

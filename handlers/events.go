@@ -38,7 +38,7 @@ type pageStream struct {
 
 func (f *pageStream) wantsEvent(e connexa.Event) bool {
 	switch e.Topic {
-	case connexa.RunChanged, connexa.PanelChanged, connexa.DeletionChanged:
+	case connexa.RunChanged, connexa.PanelChanged, connexa.ActChanged:
 		return true
 	case connexa.NodeChanged:
 		if f.rows[e.ID] {
@@ -93,6 +93,7 @@ type viewer struct {
 	rowsDue           map[int64]time.Time // when to draw rows next
 	runsDue, panelDue time.Time           // likewise; zero means after the next change
 	runsSent          string              // the bar that the page shows
+	acts              map[int64]bool      // the bulk acts in it
 	pingAt            time.Time
 }
 
@@ -149,7 +150,7 @@ func (v *viewer) schedule(list []events.Update) {
 		if row && v.page.rows[e.ID] {
 			v.rowsDue[e.ID] = nextTick(e.At, gather)
 		}
-		if e.Topic == connexa.RunChanged || e.Topic == connexa.PanelChanged || e.Topic == connexa.DeletionChanged {
+		if e.Topic == connexa.RunChanged || e.Topic == connexa.PanelChanged || e.Topic == connexa.ActChanged {
 			v.runsDue = earlierOf(v.runsDue, nextTick(e.At, runsEvery))
 		}
 		if v.page.wants != nil && v.page.wants(e.Event) {
@@ -244,11 +245,28 @@ func (v *viewer) drawRuns(ctx context.Context, now time.Time) ([]templ.Component
 	if part.moves {
 		v.runsDue = nextTick(now, barsEvery) // an ended run leaves the bar without an event
 	}
+	list := v.drawEnded(ctx, part.live, part.ended)
 	if part.html == v.runsSent {
-		return nil, nil
+		return list, nil
 	}
 	v.runsSent = part.html
-	return []templ.Component{templ.Raw(part.html)}, nil
+	return append(list, templ.Raw(part.html)), nil
+}
+
+// drawEnded returns toasts about the acts of this account that the page has shown and that
+// ended since.
+func (v *viewer) drawEnded(ctx context.Context, live, ended []connexa.BulkAct) []templ.Component {
+	var parts []templ.Component
+	for _, a := range ended {
+		if v.acts[a.ID] && a.Account == accountOf(ctx).name {
+			parts = append(parts, views.ToastPartial(views.ActToast(a)))
+		}
+	}
+	v.acts = make(map[int64]bool, len(live))
+	for _, a := range live {
+		v.acts[a.ID] = true
+	}
+	return parts
 }
 
 // runsPart draws the bar of the runs.
@@ -257,10 +275,13 @@ func (h *Handlers) runsPart(ctx context.Context) (sharedPart, error) {
 	if err != nil {
 		return sharedPart{}, err
 	}
-	deletion := h.deletionPartial()
-	moves := deletion.Total > 0 || slices.ContainsFunc(bars, func(b views.RunBar) bool { return b.State != connexa.RunPaused })
-	html, err := renderParts(ctx, views.RunsBarPartial(bars, deletion))
-	return sharedPart{html, moves}, err
+	live, ended, err := h.actBars(ctx)
+	if err != nil {
+		return sharedPart{}, err
+	}
+	moves := len(live) > 0 || slices.ContainsFunc(bars, func(b views.RunBar) bool { return b.State != connexa.RunPaused })
+	html, err := renderParts(ctx, views.RunsBarPartial(bars, live))
+	return sharedPart{html: html, moves: moves, live: live, ended: ended}, err
 }
 
 // nextDue returns when something is due. Rows that wait are due at the next tick.
@@ -310,12 +331,6 @@ func (h *Handlers) runBars(ctx context.Context) ([]views.RunBar, error) {
 		bars[i] = h.runBar(run)
 	}
 	return bars, nil
-}
-
-// deletionPartial returns the progress of the background deletion.
-func (h *Handlers) deletionPartial() views.Deletion {
-	done, total := h.nodes.Deletion()
-	return views.Deletion{Done: done, Total: total}
 }
 
 func (h *Handlers) runBar(run connexa.Run) views.RunBar {

@@ -49,6 +49,7 @@ type Deps struct {
 // Handlers answers all requests to the panel.
 type Handlers struct {
 	accounts *app.Accounts
+	acts     *app.Acts
 	audit    *app.Audit
 	channels *app.Channels
 	clients  *app.Clients
@@ -117,6 +118,7 @@ func New(d Deps) (*Handlers, error) {
 }
 
 func (h *Handlers) setServices(a app.App) {
+	h.acts = a.Acts
 	h.accounts, h.audit, h.channels, h.clients, h.history = a.Accounts, a.Audit, a.Channels, a.Clients, a.History
 	h.imports, h.monitor, h.nodes, h.profiles, h.runs = a.Imports, a.Monitor, a.Nodes, a.Profiles, a.Runs
 	h.services, h.settings, h.speed, h.vpns = a.Services, a.Settings, a.Speed, a.VPNs

@@ -30,7 +30,10 @@ func (h *Handlers) layoutData(w http.ResponseWriter, r *http.Request, title conn
 		if err != nil && r.Context().Err() == nil { // otherwise nobody reads the page
 			h.log.Error("read the runs for the bar", "err", err)
 		}
-		pg.Runs, pg.Deletion = runs, h.deletionPartial()
+		pg.Runs = runs
+		if pg.Acts, _, err = h.actBars(r.Context()); err != nil && r.Context().Err() == nil {
+			h.log.Error("read the bulk acts for the bar", "err", err)
+		}
 		if n, err := h.nodes.CountNodes(r.Context(), connexa.Selection{All: true}); err == nil { // otherwise the page itself reports the error
 			pg.Nodes = n
 		}

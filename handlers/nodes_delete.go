@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/views"
@@ -41,18 +40,14 @@ func (h *Handlers) deleteSelection(w http.ResponseWriter, r *http.Request, s con
 	if err != nil {
 		return h.askDelete(w, r, s, back, nil)
 	}
-	n, err := h.nodes.DeleteNodes(r.Context(), s, shown)
+	act, err := h.acts.StartAct(r.Context(), s, shown, connexa.Bulk{Kind: connexa.BulkDelete})
 	switch {
 	case connexa.CodeOf(err) == connexa.Conflict:
 		return h.askDelete(w, r, s, back, err)
 	case err != nil:
 		return err
 	default:
-		said := "nodes.deleted"
-		if n > app.DeletedAtOnce {
-			said = "nodes.deleting.begun"
-		}
-		return h.redirectDone(w, r, connexa.T(said, n), back)
+		return h.actStarted(w, r, act, back)
 	}
 }
 

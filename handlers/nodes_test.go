@@ -184,7 +184,7 @@ func TestDeleteNodesAsksFirst(t *testing.T) {
 	if field(asked, "count") != "3" || field(asked, "q") != "192.0.2" {
 		t.Errorf("asked about %s nodes", field(asked, "count"))
 	}
-	b.post("/nodes/delete", "all", "1", "q", "192.0.2").hasStatus(t, http.StatusOK).contains(t, "<html").contains(t, "cannot be undone")
+	b.post("/nodes/delete", "all", "1", "q", "192.0.2").hasStatus(t, http.StatusOK).contains(t, "<html").contains(t, "stay in the bin for 30 days")
 
 	// One more node matches now: nothing is deleted, and the new number is shown.
 	b.addNodes("192.0.2.4")
@@ -217,7 +217,7 @@ func TestDeleteNodesAsksFirst(t *testing.T) {
 func TestDeleteVeryManyNodes(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
-	const many = app.DeletedAtOnce + 1
+	const many = app.SmallAct + 1
 	for i := range many + 1 {
 		n, password, err := connexa.ParseNode(connexa.NodeInput{Address: fmt.Sprintf("192.0.%d.%d", 2+i/200, 1+i%200), Login: "ops1", Password: "Blue-Kite"})
 		if err != nil {
@@ -233,19 +233,22 @@ func TestDeleteVeryManyNodes(t *testing.T) {
 	selection := []string{"all", "1", "q", "192.0", "back", "/nodes"}
 	b.post("/nodes/delete", append(selection, "yes", "1", "count", strconv.Itoa(many))...).leadsTo(t, "/nodes")
 	progress := fmt.Sprintf("of %d", many)
-	b.get("/settings").contains(t, "Deleting 501 nodes").contains(t, `id="deletion-bar"`).contains(t, "0 "+progress)
+	b.get("/settings").contains(t, "501 nodes are being changed").contains(t, `id="act-bar-1"`).contains(t, "0 "+progress)
 	if got := p.auditActs(); strings.Count(got, "nodes_deleted") != 1 {
 		t.Errorf("audit: %s", got)
 	}
 
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- p.app.Nodes.RunDeletions(ctx) }()
-	waitFor(t, func() bool { _, total := p.app.Nodes.Deletion(); return total == 0 })
+	go func() { ended <- p.app.Acts.RunActs(ctx) }()
+	waitFor(t, func() bool {
+		a, err := p.app.Acts.Act(t.Context(), 1)
+		return err == nil && a.State == connexa.BulkDone
+	})
 	if got := b.get("/nodes").drawnRows(); len(got) != 1 {
 		t.Errorf("left: %v", got)
 	}
-	if strings.Contains(b.get("/settings").body, "deletion-bar") {
+	if strings.Contains(b.get("/settings").body, "act-bar") {
 		t.Error("the bar stays")
 	}
 	stop()
@@ -345,7 +348,7 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.1", "192.0.2.2")
-	if _, err := p.app.Nodes.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{2}}, 1); err != nil {
+	if _, err := p.app.Acts.StartAct(t.Context(), connexa.Selection{IDs: []int64{2}}, 1, connexa.Bulk{Kind: connexa.BulkDelete}); err != nil {
 		t.Fatal(err)
 	}
 	parts, _, err := p.h.sharedRows(t.Context(), []int64{1, 2}, false, time.Now())
@@ -378,7 +381,7 @@ func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
 	}
 	for i, again := range []bool{false, true} {
 		id := int64(i + 1)
-		if _, err := p.app.Nodes.DeleteNodes(t.Context(), connexa.Selection{IDs: []int64{id}}, 1); err != nil {
+		if _, err := p.app.Acts.StartAct(t.Context(), connexa.Selection{IDs: []int64{id}}, 1, connexa.Bulk{Kind: connexa.BulkDelete}); err != nil {
 			t.Fatal(err)
 		}
 		var text strings.Builder

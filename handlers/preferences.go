@@ -89,8 +89,13 @@ func (h *Handlers) addFlash(w http.ResponseWriter, r *http.Request, t connexa.Te
 
 // flashTone is addFlash with a tone.
 func (h *Handlers) flashTone(w http.ResponseWriter, r *http.Request, tone views.Tone, t connexa.Text) {
+	h.flashToast(w, r, views.Toast{Tone: tone, Text: t})
+}
+
+// flashToast stores a toast for the next page of this browser.
+func (h *Handlers) flashToast(w http.ResponseWriter, r *http.Request, t views.Toast) {
 	h.savePreference(w, r, func(p *preferences) {
-		p.Flash = append(p.Flash, views.Toast{Tone: tone, Text: t})
+		p.Flash = append(p.Flash, t)
 		p.Flash = p.Flash[max(0, len(p.Flash)-flashesMost):]
 	})
 }

@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 
+	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/static"
 )
 
@@ -67,6 +68,14 @@ func (h *Handlers) registerRoutes() *guards {
 	a.recentAuth("GET /nodes/{id}/password", h.revealPassword)
 	a.slow("POST /nodes/delete", h.deleteNodes)
 	a.slow("GET /nodes.csv", h.exportNodes)
+	a.slow("POST /acts", h.startAct)
+	a.limited("POST /acts/logins", h.draftLogins, app.MaxLoginList+formBytes, longTime)
+	a.authenticated("POST /acts/{id}/confirm", h.confirmAct)
+	a.authenticated("POST /acts/{id}/undo", h.undoAct)
+	a.authenticated("POST /acts/{id}/cancel", h.cancelAct)
+	a.authenticated("GET /bin", h.showBin)
+	a.slow("POST /bin/restore", h.restoreNodes)
+	a.slow("POST /bin/purge", h.purgeNodes)
 	a.slow("GET /nodes/{id}/history.csv", h.exportHistory)
 
 	// Services.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
 
@@ -29,6 +30,8 @@ type sharedParts struct {
 type sharedPart struct {
 	html  string
 	moves bool // it changes without events
+
+	live, ended []connexa.BulkAct // of the bar of the runs
 }
 
 // partBatch are parts that one stream draws. done is closed after parts and err are set.

@@ -80,7 +80,8 @@ const on = (event, handle, options) => document.addEventListener(event, handle, 
   const leave = (toast) => {
     if (toast.dataset.toast === "bad" || toast.dataset.timed) return;
     toast.dataset.timed = "1";
-    const later = () => setTimeout(() => (toast.matches(":hover, :focus-within") ? later() : toast.remove()), 6000);
+    const wait = one("form", toast) ? 20000 : 6000; // time to decide about an undo
+    const later = () => setTimeout(() => (toast.matches(":hover, :focus-within") ? later() : toast.remove()), wait);
     later();
   };
   if (place) {

@@ -16,7 +16,7 @@ func auditDetail(p *i18n.Printer, detail string) string {
 // actTone returns the colour of an act: important ones stand out.
 func actTone(a connexa.Act) Tone {
 	switch a {
-	case connexa.ActLoginFailed, connexa.ActNodesDeleted:
+	case connexa.ActLoginFailed, connexa.ActNodesDeleted, connexa.ActNodesPurged:
 		return ToneBad
 	case connexa.ActExport, connexa.ActReveal, connexa.ActPassword, connexa.ActSessionRevoked:
 		return ToneWarn

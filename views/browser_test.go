@@ -192,7 +192,7 @@ func TestRowsTurnLive(t *testing.T) {
 	row := sampleRows()[10]
 	row.Status, row.Basis = connexa.PingOK, connexa.Basis{Kind: connexa.Ping, At: now, Reached: connexa.Control}
 	row.Last = connexa.Outcome{Kind: connexa.Ping, At: now, Reached: connexa.Control}
-	f.sendPartial(t, templ.Join(RowSwap(row, true), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}, Deletion{}), RowGone(10)))
+	f.sendPartial(t, templ.Join(RowSwap(row, true), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}, nil), RowGone(10)))
 	waitUntil(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping OK"`)
 	waitUntil(t, ctx, `document.querySelector("#runs-bar .run") && !document.querySelector("#node-10")`)
 	if fetchPage(t, ctx, `document.querySelector("#pick-node-11").checked`) != true {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/a-h/templ"
+
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/i18n"
 )
@@ -12,7 +14,7 @@ import (
 // ConfirmDeleteOne is ConfirmDelete for a single node, whose name it shows.
 func ConfirmDeleteOne(p *i18n.Printer, n connexa.Node, selection url.Values) Confirm {
 	c := ConfirmDelete(p, 1, selection)
-	c.Text = p.T("nodes.delete.one", serverText(n.Address, n.Port), n.Login)
+	c.Text = p.T("acts.delete.one", serverText(n.Address, n.Port), n.Login)
 	return c
 }
 
@@ -22,14 +24,30 @@ func ConfirmDeleteOne(p *i18n.Printer, n connexa.Node, selection url.Values) Con
 func ConfirmDelete(p *i18n.Printer, n int, selection url.Values) Confirm {
 	fields := slices.DeleteFunc(hiddenFields(selection), func(h Hidden) bool { return h.Name == "yes" || h.Name == "count" })
 	return Confirm{
-		Title:   p.T("nodes.delete.title", n),
-		Text:    p.T("nodes.delete.text"),
-		Warning: p.T("nodes.delete.warning"),
-		URL:     "/nodes/delete",
-		Button:  p.T("nodes.delete.button", n),
-		Danger:  true,
-		Fields:  append(fields, Hidden{"count", strconv.Itoa(n)}, Hidden{"yes", "1"}),
+		Title:  p.T("nodes.delete.title", n),
+		Text:   p.T("acts.delete.text"),
+		URL:    "/nodes/delete",
+		Button: p.T("nodes.delete.button", n),
+		Danger: true,
+		Fields: append(fields, Hidden{"count", strconv.Itoa(n)}, Hidden{"yes", "1"}),
 	}
+}
+
+// ConfirmPurge asks for confirmation before n nodes of the bin are deleted for good.
+// selection is as in ConfirmDelete.
+func ConfirmPurge(p *i18n.Printer, n int, selection url.Values) Confirm {
+	return Confirm{
+		Title: p.T("bin.purge.title", n), Text: p.T("bin.purge.text"), Warning: p.T("bin.purge.warning"), URL: "/bin/purge", Button: p.T("bin.purge.button"), Danger: true,
+		Fields: append(hiddenFields(selection), Hidden{"count", strconv.Itoa(n)}, Hidden{"yes", "1"}),
+	}
+}
+
+// submitAttrs returns the attributes of the button that answers.
+func (c Confirm) submitAttrs() templ.Attributes {
+	if !c.InDialog {
+		return nil
+	}
+	return asksText(c.URL)
 }
 
 // ConfirmRemoveEndpoint asks for confirmation before a speed endpoint and its token

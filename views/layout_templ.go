@@ -87,7 +87,7 @@ func Layout(pg Page) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = RunsBar(pg.Runs, pg.Deletion).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = RunsBar(pg.Runs, pg.Acts).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -51,9 +51,8 @@ type Page struct {
 	Serving int    // enabled services
 	Runs    []RunBar
 	Banners []Banner
+	Acts    []connexa.BulkAct // that are going on
 	Toasts  []Toast
-
-	Deletion Deletion // deletion of many nodes in the background
 }
 
 // Tone is the meaning of a colour.
@@ -72,6 +71,7 @@ const (
 type Toast struct {
 	Tone Tone
 	Text connexa.Text
+	Undo int64 `json:",omitempty"` // id of the act that a button undoes; zero: no button
 }
 
 // Banner is shown on every page as long as its reason lasts.

@@ -30,13 +30,12 @@ func Fleet(ctx context.Context, pool *sql.DB, n int) error {
 		WITH RECURSIVE i(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM i WHERE i < ?),
 		r AS MATERIALIZED (SELECT i, abs(random()) % 256 AS b, abs(random()) % 256 AS c, abs(random()) % 254 + 1 AS d,
 			(abs(random()) % 1000) * (abs(random()) % 1000) / 1000 AS lean, abs(random()) % 1000 AS even FROM i)
-		INSERT INTO nodes (address, address_key, port, login, password, password_mac, provider, country, state, city, tags, search,
+		INSERT INTO nodes (address, address_key, port, login, password, password_mac, provider, country, state, city, tags,
 			status, silences, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at, created_at, changed_at,
 			basis_kind, basis_reached, basis_cause, basis_at)
 		SELECT printf('%d.%d.%d.%d', 5 + lean % 200, b, c, d), printf('!%02x%02x%02x%02x', 5 + lean % 200, b, c, d), 1723, 'user' || i,
 			randomblob(56), randomblob(16), printf('Provider %d', lean / 20), substr('USDERUNLFRBRPLGB', 1 + 2 * (lean / 130), 2),
 			substr('CATXNYFL', 1 + 2 * (even % 4), 2), printf('City %d', lean), iif(even % 7 = 0, ',old,spare,', ''),
-			printf('%d.%d.%d.%d%suser%d%scity %d%sprovider %d', 5 + lean % 200, b, c, d, char(10), i, char(10), lean, char(10), lean / 20),
 			CASE WHEN even < 100 THEN 'not_tested' WHEN even < 400 THEN 'ping_failed' WHEN even < 800 THEN 'ping_ok'
 				WHEN even < 850 THEN 'login_failed' WHEN even < 950 THEN 'login_ok' ELSE 'speed_ok' END,
 			even % 97 = 0, iif(even < 100, '', 'ping'), iif(even < 100, 0, even % 11),

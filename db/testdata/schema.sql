@@ -6,6 +6,52 @@ CREATE TABLE "accounts" (
     changed_at    INTEGER NOT NULL -- of the password
 , must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1))) STRICT;
 
+CREATE TABLE act_changes (
+    act_id    INTEGER NOT NULL REFERENCES acts (id) ON DELETE CASCADE,
+    node_id   INTEGER NOT NULL,
+    before    TEXT    NOT NULL, -- of the column; of acts that reset the status, the login
+    after     TEXT    NOT NULL,
+    password  BLOB, -- of acts that reset the status: the sealed one before
+    mac       BLOB, -- its digest
+    after_mac BLOB,
+    results   TEXT, -- JSON of the results of probes before, and their server
+    PRIMARY KEY (act_id, node_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE act_targets (
+    act_id INTEGER NOT NULL REFERENCES acts (id) ON DELETE CASCADE,
+    batch  INTEGER NOT NULL,
+    nodes  TEXT    NOT NULL, -- JSON of their ids, ascending
+    sealed BLOB, -- JSON of their new logins and passwords, of 'logins'
+    PRIMARY KEY (act_id, batch)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE acts (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind      TEXT    NOT NULL CHECK (kind IN ('set','add_tags','remove_tags','password','login','logins','encryption','reset',
+              'delete','restore','purge')),
+    state     TEXT    NOT NULL CHECK (state IN ('draft','queued','running','done','cancelled','undoing','undone')),
+    account   TEXT    NOT NULL,
+    audit_id  INTEGER, -- of its row in the audit table
+    field     TEXT    NOT NULL DEFAULT '', -- of 'set'
+    value     TEXT    NOT NULL DEFAULT '', -- the new one; tags as those of nodes
+    sealed    BLOB, -- the new password, until it is no longer needed
+    total     INTEGER NOT NULL, -- nodes
+    processed INTEGER NOT NULL DEFAULT 0,
+    changed   INTEGER NOT NULL DEFAULT 0,
+    skipped   INTEGER NOT NULL DEFAULT 0, -- could not be changed
+    restored  INTEGER NOT NULL DEFAULT 0, -- by the undo
+    kept      INTEGER NOT NULL DEFAULT 0, -- by the undo, because of a newer change
+    at        INTEGER NOT NULL,
+    ended_at  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE INDEX acts_audit ON acts (audit_id) WHERE audit_id IS NOT NULL;
+
+CREATE INDEX acts_ended ON acts (ended_at);
+
+CREATE INDEX acts_live ON acts (id) WHERE state IN ('queued','running','undoing');
+
 CREATE TRIGGER audit_appends BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = new.id) BEGIN
     SELECT raise(ABORT, 'the audit table only grows');
 END;
@@ -26,9 +72,72 @@ CREATE TABLE audit (
     act     TEXT    NOT NULL CHECK (act IN ('login','login_failed','logout','reauth','password_changed','session_revoked','import','node_added',
                     'node_edited','nodes_deleted','export','reveal','run_started','run_cancelled','run_resumed','settings_changed','key_confirmed',
                     'service_started','service_stopped','service_retried','service_changed',
-                    'access_added','access_changed','access_deleted')),
+                    'access_added','access_changed','access_deleted','nodes_edited','nodes_restored','nodes_purged','act_undone','act_cancelled')),
     detail  TEXT    NOT NULL
 ) STRICT;
+
+CREATE TABLE bin (
+    id              INTEGER PRIMARY KEY,
+    address         TEXT    NOT NULL,
+    address_key     TEXT    NOT NULL,
+    port            INTEGER NOT NULL,
+    login           TEXT    NOT NULL,
+    password        BLOB    NOT NULL, -- sealed
+    password_mac    BLOB    NOT NULL,
+    provider        TEXT    NOT NULL,
+    country         TEXT    NOT NULL,
+    state           TEXT    NOT NULL,
+    city            TEXT    NOT NULL,
+    zip             TEXT    NOT NULL,
+    comment         TEXT    NOT NULL,
+    tags            TEXT    NOT NULL,
+    encryption      TEXT    NOT NULL,
+    allow_pap       INTEGER NOT NULL,
+    import_id       INTEGER,
+    revision        INTEGER NOT NULL,
+    status          TEXT    NOT NULL,
+    silences        INTEGER NOT NULL,
+    tunnel_failures INTEGER NOT NULL,
+    refusals        INTEGER NOT NULL,
+    kind            TEXT    NOT NULL,
+    reached         INTEGER NOT NULL,
+    cause           TEXT    NOT NULL,
+    latency         INTEGER,
+    control         INTEGER,
+    attempts        INTEGER NOT NULL,
+    lost            INTEGER NOT NULL,
+    down            INTEGER,
+    up              INTEGER,
+    checked_at      INTEGER,
+    vendor          TEXT    NOT NULL,
+    peer_host       TEXT    NOT NULL,
+    firmware        INTEGER NOT NULL,
+    plain           INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    changed_at      INTEGER NOT NULL,
+    basis_kind      TEXT    NOT NULL,
+    basis_reached   INTEGER NOT NULL,
+    basis_cause     TEXT    NOT NULL,
+    basis_at        INTEGER,
+    asn             TEXT    NOT NULL,
+
+    bin_act     INTEGER REFERENCES acts (id) ON DELETE SET NULL, -- the act that deleted it and can still be undone
+    bin_account TEXT    NOT NULL,
+    bin_at      INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX bin_acts ON bin (bin_act) WHERE bin_act IS NOT NULL;
+
+CREATE INDEX bin_age ON bin (bin_at);
+
+CREATE TABLE bin_rows (
+    id      INTEGER PRIMARY KEY,
+    node_id INTEGER NOT NULL REFERENCES bin (id) ON DELETE CASCADE,
+    tab     TEXT    NOT NULL,
+    row     TEXT    NOT NULL -- JSON by column; blobs are in hex
+) STRICT;
+
+CREATE INDEX bin_rows_node ON bin_rows (node_id);
 
 CREATE TABLE channel_kinds (
     channel_id INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
@@ -95,7 +204,7 @@ CREATE TABLE fleet_days (
 
 CREATE TABLE history (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
-    node_id  INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+    node_id  INTEGER NOT NULL,
     at       INTEGER NOT NULL,
     what     TEXT    NOT NULL CHECK (what IN ('probe','added','edited','service')),
     by       TEXT    NOT NULL DEFAULT '',
@@ -305,7 +414,6 @@ CREATE TABLE nodes (
     tags            TEXT    NOT NULL DEFAULT '', -- ',one,two,' so that a whole tag can be found
     encryption      TEXT    NOT NULL DEFAULT '' CHECK (encryption IN ('','preferred','required','off')),
     allow_pap       INTEGER NOT NULL DEFAULT 0 CHECK (allow_pap IN (0, 1)),
-    search          TEXT    NOT NULL DEFAULT '', -- what the text filter looks through, in lower case
     import_id       INTEGER REFERENCES imports (id) ON DELETE SET NULL, -- the last import that made or changed it
     revision        INTEGER NOT NULL DEFAULT 1,
     status          TEXT    NOT NULL DEFAULT 'not_tested'
@@ -335,10 +443,6 @@ CREATE TABLE nodes (
 CREATE INDEX nodes_import ON nodes (import_id) WHERE import_id IS NOT NULL;
 
 CREATE INDEX nodes_suspect ON nodes (checked_at) WHERE silences + tunnel_failures + refusals > 0;
-
-CREATE TABLE "pending_deletions" (
-    node_id INTEGER PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE
-) STRICT;
 
 CREATE TABLE profile_links (
     id         INTEGER PRIMARY KEY,

@@ -13,6 +13,7 @@ import (
 // App lists the types of one panel. They are safe for use by many goroutines.
 type App struct {
 	Accounts *Accounts
+	Acts     *Acts
 	Audit    *Audit
 	Channels *Channels
 	Clients  *Clients

@@ -34,9 +34,13 @@ func (a *Audit) AuditPage(ctx context.Context, before int64, size int) (rows []c
 // recordAct records an act of the account in ctx. An error is only logged: the act has
 // already happened.
 func (e *Env) recordAct(ctx context.Context, act connexa.Act, detail connexa.Text) {
-	name, address := Actor(ctx)
-	row := connexa.AuditRow{At: e.Now(), Account: name, Address: address, Act: act, Detail: connexa.AuditDetail(detail)}
-	if err := e.Audit.AddAudit(context.WithoutCancel(ctx), row); err != nil {
+	if err := e.Audit.AddAudit(context.WithoutCancel(ctx), e.auditRow(ctx, act, detail)); err != nil {
 		e.Log.Error("record an act", "act", string(act), "err", err)
 	}
+}
+
+// auditRow returns the row about an act of the account in ctx.
+func (e *Env) auditRow(ctx context.Context, act connexa.Act, detail connexa.Text) connexa.AuditRow {
+	name, address := Actor(ctx)
+	return connexa.AuditRow{At: e.Now(), Account: name, Address: address, Act: act, Detail: connexa.AuditDetail(detail)}
 }

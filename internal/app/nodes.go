@@ -21,10 +21,8 @@ type nodeStore interface {
 	ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error)
 	Facets(ctx context.Context, f connexa.Filter) (connexa.Facets, error)
 	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
-	deletionStore
 	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
 	EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error)
-	DeleteNodes(ctx context.Context, ids []int64) (deleted int, runs []int64, err error)
 	ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) iter.Seq2[connexa.Exported, error]
 }
 
@@ -33,13 +31,11 @@ type Nodes struct {
 	env      Env
 	store    nodeStore
 	settings *Settings
-	services *Services
-	deletion deletion
 }
 
-// NewNodes returns Nodes. The caller must call RunDeletions.
-func NewNodes(env Env, store nodeStore, settings *Settings, services *Services) *Nodes {
-	return &Nodes{env: env, store: store, settings: settings, services: services, deletion: deletion{bell: make(chan struct{}, 1)}}
+// NewNodes returns Nodes.
+func NewNodes(env Env, store nodeStore, settings *Settings) *Nodes {
+	return &Nodes{env: env, store: store, settings: settings}
 }
 
 // ListNodes returns one page of the node list.
@@ -136,48 +132,6 @@ func takenError(err error) error {
 // CountNodes counts the nodes of s now.
 func (a *Nodes) CountNodes(ctx context.Context, s connexa.Selection) (int, error) {
 	return a.store.CountNodes(ctx, s)
-}
-
-// DeleteNodes deletes the nodes of s with their history. shown is the number that the
-// user confirmed; if s has another number of nodes now, nothing is deleted and the
-// error is Conflict. More than DeletedAtOnce nodes are deleted in the background;
-// Deletion returns the progress.
-func (a *Nodes) DeleteNodes(ctx context.Context, s connexa.Selection, shown int) (int, error) {
-	ids, err := a.store.SelectNodes(ctx, s)
-	if err != nil {
-		return 0, err
-	}
-	if len(ids) != shown {
-		return 0, connexa.Errorf(connexa.Conflict, "nodes.delete.changed", len(ids), shown)
-	}
-	if err := a.services.stopServicesOf(ctx, ids); err != nil {
-		return 0, err
-	}
-	if len(ids) > DeletedAtOnce {
-		return len(ids), a.deleteLater(ctx, ids, s)
-	}
-	var what connexa.Text
-	if len(ids) == 1 {
-		if n, err := a.store.Node(ctx, ids[0]); err == nil {
-			what = nameOf(n.ID, &n)
-		}
-	}
-	// A cancelled request must not leave half a deletion.
-	deleted, runs, err := a.store.DeleteNodes(context.WithoutCancel(ctx), ids)
-	if deleted > 0 {
-		if what.IsZero() {
-			what = nodesOf(deleted, s)
-		}
-		a.env.recordAct(ctx, connexa.ActNodesDeleted, what)
-		for _, id := range ids {
-			a.env.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
-		}
-		for _, id := range runs {
-			a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
-		}
-		a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
-	}
-	return deleted, err
 }
 
 // ExportNodes records the export and yields the nodes of s. The caller must check that

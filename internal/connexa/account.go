@@ -56,6 +56,11 @@ const (
 	ActClientAdded    Act = "access_added"
 	ActClientChanged  Act = "access_changed"
 	ActClientDeleted  Act = "access_deleted"
+	ActNodesEdited    Act = "nodes_edited"
+	ActNodesRestored  Act = "nodes_restored"
+	ActNodesPurged    Act = "nodes_purged"
+	ActUndone         Act = "act_undone"
+	ActCancelled      Act = "act_cancelled"
 )
 
 // Acts lists every act.
@@ -65,6 +70,7 @@ func Acts() []Act {
 		ActNodeEdited, ActNodesDeleted, ActExport, ActReveal, ActRunStarted, ActRunCancelled, ActRunResumed, ActSettings, ActKeyConfirmed,
 		ActServiceStarted, ActServiceStopped, ActServiceRetried, ActServiceChanged,
 		ActClientAdded, ActClientChanged, ActClientDeleted,
+		ActNodesEdited, ActNodesRestored, ActNodesPurged, ActUndone, ActCancelled,
 	}
 }
 

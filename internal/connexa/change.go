@@ -90,15 +90,16 @@ func (c *changes) addSwitch(field string, from, to bool) {
 }
 
 func (c *changes) addPolicy(field string, from, to EncryptionPolicy) {
-	word := func(p EncryptionPolicy) Text {
-		if p == EncryptionDefault {
-			return T("encryption.default")
-		}
-		return T("encryption." + string(p))
-	}
 	if from != to {
-		*c = append(*c, Change{field, word(from), word(to)})
+		*c = append(*c, Change{field, policyText(from), policyText(to)})
 	}
+}
+
+func policyText(p EncryptionPolicy) Text {
+	if p == EncryptionDefault {
+		return T("encryption.default")
+	}
+	return T("encryption." + string(p))
 }
 
 // NodeChanges lists the fields that differ between two versions of a node, without the

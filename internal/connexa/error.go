@@ -90,6 +90,9 @@ func (f FieldErrors) Error() string {
 	return b.String()
 }
 
+// First returns the problem of the first field by name. f must not be empty.
+func (f FieldErrors) First() Text { return f[slices.Sorted(maps.Keys(f))[0]] }
+
 // OrNil returns f as an error, or nil if it is empty.
 func (f FieldErrors) OrNil() error {
 	if len(f) == 0 {

@@ -11,7 +11,7 @@ const (
 	ImportChanged Topic = "import" // ID is the import
 	PanelChanged  Topic = "panel"  // settings, banners; ID is zero
 
-	DeletionChanged Topic = "deletion" // many nodes are being deleted; ID is zero
+	ActChanged Topic = "act" // a bulk act; ID is the act
 
 	ServiceChanged Topic = "service" // ID is the node of the service
 

@@ -20,13 +20,14 @@ func (p *Panel) newApp() app.App {
 	runs := app.NewRuns(env, p.db, p.runner, connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed)
 	return app.App{
 		Accounts: app.NewAccounts(env, p.db, p.notifier),
+		Acts:     app.NewActs(env, p.db, p.db, settings, services),
 		Audit:    app.NewAudit(p.db),
 		Channels: app.NewChannels(env, p.db, p.notifier),
 		Clients:  app.NewClients(env, p.db, p.access, services),
 		History:  app.NewHistory(env, p.db, settings),
 		Imports:  app.NewImports(env, p.db, runs),
 		Monitor:  app.NewMonitor(env, p.db, settings, p.tryTargets),
-		Nodes:    app.NewNodes(env, p.db, settings, services),
+		Nodes:    app.NewNodes(env, p.db, settings),
 		Profiles: app.NewProfiles(env, p.db, issuer, p.db),
 		Runs:     runs,
 		Services: services,

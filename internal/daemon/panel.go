@@ -259,7 +259,7 @@ func (p *Panel) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return p.followAccess(work) })
 	g.Go(func() error { return p.followProfiles(work) })
 	g.Go(func() error { return p.app.Imports.RunImports(work) })
-	g.Go(func() error { return p.app.Nodes.RunDeletions(work) })
+	g.Go(func() error { return p.app.Acts.RunActs(work) })
 	g.Go(func() error { return p.db.RunCheckpoints(work) })
 	g.Go(func() error {
 		return p.db.RunHistory(work, func() connexa.Retention { return p.settings.get().Retention() })

@@ -262,7 +262,7 @@ func checkSecondServiceFails(t *testing.T, p *Panel, node int64) {
 
 func checkDeletedService(t *testing.T, p *Panel, row connexa.ServiceRow) {
 	t.Helper()
-	if _, err := p.app.Nodes.DeleteNodes(t.Context(), selectNode(row.NodeID), 1); err != nil {
+	if _, err := p.app.Acts.StartAct(t.Context(), selectNode(row.NodeID), 1, connexa.Bulk{Kind: connexa.BulkDelete}); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := net.Dial("tcp", row.Listen.String()); err == nil {

@@ -1,0 +1,503 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// AdvanceAct does the next batch of a bulk act or of its undo. A batch is one transaction
+// that changes nodes, records the change and moves the act on, so an act continues after
+// any crash with the next batch.
+func (d *DB) AdvanceAct(ctx context.Context, id int64) (connexa.ActStep, error) {
+	var step connexa.ActStep
+	err := d.inStmtTx(ctx, func(t *stmtTx) error {
+		w := actWriter{db: d, t: t}
+		if err := w.readAct(id); err != nil {
+			return err
+		}
+		var err error
+		switch {
+		case !w.act.State.Live():
+			w.ended = true
+		case w.act.State == connexa.BulkUndoing:
+			err = w.undoBatch()
+		default:
+			err = w.applyBatch()
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.readAct(id); err != nil {
+			return err
+		}
+		step = connexa.ActStep{Act: w.act, IDs: w.ids, Runs: w.runs, Done: w.ended}
+		return nil
+	})
+	if err != nil {
+		return step, fmt.Errorf("advance act %d: %w", id, err)
+	}
+	return step, nil
+}
+
+// actWriter does one batch of an act.
+type actWriter struct {
+	db     *DB
+	t      *stmtTx
+	act    connexa.BulkAct
+	sealed []byte  // acts.sealed
+	ids    []int64 // nodes that changed
+	runs   []int64 // runs whose counts changed
+	ended  bool
+}
+
+func (w *actWriter) readAct(id int64) error {
+	var found bool
+	var bad error
+	err := w.t.queryEach(`SELECT `+actColumns+`, sealed FROM acts WHERE id = ?`, 16, func(row []driver.Value) {
+		found = true
+		w.act, bad = scanAct(func(into ...any) error { return assignRow(into, row) })
+		w.sealed, _ = row[15].([]byte)
+		w.sealed = append([]byte(nil), w.sealed...) // the driver reuses it
+	}, id)
+	switch {
+	case err != nil:
+		return err
+	case bad != nil:
+		return bad
+	case !found:
+		return connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	return nil
+}
+
+// assignRow stores the values of a row in the variables of scanAct.
+func assignRow(into []any, row []driver.Value) error {
+	for i, v := range into {
+		switch v := v.(type) {
+		case *int64:
+			*v = intValue(row[i])
+		case *int:
+			*v = int(intValue(row[i]))
+		case *string:
+			*v = textValue(row[i])
+		case *connexa.BulkKind:
+			*v = connexa.BulkKind(textValue(row[i]))
+		case *connexa.BulkState:
+			*v = connexa.BulkState(textValue(row[i]))
+		default:
+			return fmt.Errorf("a column of an act is a %T", v)
+		}
+	}
+	return nil
+}
+
+// applyBatch changes the nodes of the next batch.
+func (w *actWriter) applyBatch() error {
+	batch, list := int64(-1), ""
+	var logins []byte
+	var left bool
+	err := w.t.queryEach(`SELECT batch, nodes, sealed FROM act_targets WHERE act_id = ? ORDER BY batch LIMIT 2`, 3, func(row []driver.Value) {
+		if left = batch >= 0; !left {
+			batch, list = intValue(row[0]), textValue(row[1])
+			b, _ := row[2].([]byte)
+			logins = append(logins, b...)
+		}
+	}, w.act.ID)
+	if err != nil {
+		return err
+	}
+	if batch < 0 {
+		return w.endAct(connexa.BulkDone)
+	}
+	var ids []int64
+	if err := json.Unmarshal([]byte(list), &ids); err != nil {
+		return fmt.Errorf("a batch of nodes: %w", err)
+	}
+	skipped, err := w.changeNodes(list, ids, logins)
+	if err != nil {
+		return err
+	}
+	if err := w.t.exec(`DELETE FROM act_targets WHERE act_id = ? AND batch = ?`, w.act.ID, batch); err != nil {
+		return err
+	}
+	if err := w.t.exec(`UPDATE acts SET state = 'running', processed = processed + ?, changed = changed + ?, skipped = skipped + ? WHERE id = ?`,
+		len(ids), len(w.ids), skipped, w.act.ID); err != nil {
+		return err
+	}
+	if !left {
+		return w.endAct(connexa.BulkDone)
+	}
+	return nil
+}
+
+// endAct ends the act in a state. It erases the secrets.
+func (w *actWriter) endAct(state connexa.BulkState) error {
+	w.ended = true
+	return w.t.exec(`UPDATE acts SET state = ?, ended_at = ?, sealed = NULL WHERE id = ?`, string(state), toMillis(w.db.now()), w.act.ID)
+}
+
+// changeNodes changes nodes and records the changes. list is the JSON of ids. It returns
+// the number of nodes that could not be changed.
+func (w *actWriter) changeNodes(list string, ids []int64, logins []byte) (skipped int, err error) {
+	switch w.act.Kind {
+	case connexa.BulkSet:
+		return 0, w.setColumn(w.act.Field, w.act.Value, list)
+	case connexa.BulkEncryption:
+		return 0, w.setColumn("encryption", string(w.act.Encryption), list)
+	case connexa.BulkAddTags, connexa.BulkRemoveTags:
+		return w.setTags(list)
+	case connexa.BulkLogin:
+		return w.setLogin(list)
+	case connexa.BulkPassword:
+		return 0, w.setPassword(list)
+	case connexa.BulkLogins:
+		return w.setLogins(ids, logins)
+	case connexa.BulkReset:
+		return 0, w.resetNodes(list)
+	case connexa.BulkDelete:
+		return 0, w.binNodes(list)
+	case connexa.BulkRestore:
+		return w.restoreNodes(ids)
+	case connexa.BulkPurge:
+		return 0, w.purgeNodes(list)
+	}
+	return 0, fmt.Errorf("an act of the unknown kind %q", w.act.Kind)
+}
+
+const (
+	ofBatch = ` IN (SELECT value FROM json_each(?))`
+
+	// resultsBefore is the JSON of the results that resetNode clears, and of their server.
+	resultsBefore = `json_array(status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
+		basis_kind, basis_reached, basis_cause, basis_at, checked_at, vendor, peer_host, firmware, plain, address || ':' || port)`
+
+	// changeOfNode finds the changes of nodes whose login and password are those that the act
+	// left. They are one value.
+	changeOfNode = `FROM act_changes c WHERE c.act_id = ? AND c.node_id = nodes.id AND nodes.id` + ofBatch + ` AND nodes.login = c.after AND nodes.password_mac = c.after_mac`
+
+	// untouched reports whether no probe and no edit followed the act.
+	untouched = `(nodes.checked_at IS NULL AND nodes.status = 'not_tested' AND nodes.address || ':' || nodes.port = c.results->>22)`
+
+	restoreLogin = `login = c.before, password = c.password, password_mac = c.mac`
+
+	restoreResults = `UPDATE OR IGNORE nodes SET ` + restoreLogin + `, revision = nodes.revision + 1, changed_at = ?,
+		(status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
+		basis_kind, basis_reached, basis_cause, basis_at, checked_at, vendor, peer_host, firmware, plain) =
+		(c.results->>0, c.results->>1, c.results->>2, c.results->>3, c.results->>4, c.results->>5, c.results->>6, c.results->>7, c.results->>8,
+		c.results->>9, c.results->>10, c.results->>11, c.results->>12, c.results->>13, c.results->>14, c.results->>15, c.results->>16,
+		c.results->>17, c.results->>18, c.results->>19, c.results->>20, c.results->>21)
+		` + changeOfNode + ` AND ` + untouched + ` RETURNING id`
+)
+
+// setColumn sets one column that probes do not use.
+func (w *actWriter) setColumn(column, value, list string) error {
+	err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after)
+		SELECT ?, id, `+column+`, ? FROM nodes WHERE id`+ofBatch+` AND `+column+` <> ?`, w.act.ID, value, list, value)
+	if err != nil {
+		return err
+	}
+	return w.writeColumn(column, list)
+}
+
+// writeColumn writes the values of act_changes into a column, and the history.
+func (w *actWriter) writeColumn(column, list string) (err error) {
+	w.ids, err = w.t.queryIDs(`SELECT node_id FROM act_changes WHERE act_id = ? AND node_id`+ofBatch, w.act.ID, list)
+	if err != nil || len(w.ids) == 0 {
+		return err
+	}
+	list = jsonIDs(w.ids)
+	if err := w.t.exec(`UPDATE nodes SET `+column+` = c.after, changed_at = ? FROM act_changes c WHERE c.act_id = ? AND c.node_id = nodes.id AND nodes.id`+ofBatch,
+		toMillis(w.db.now()), w.act.ID, list); err != nil {
+		return err
+	}
+	return w.recordNodes(list, w.historyText(), `n.status`, `n.status`)
+}
+
+// setTags adds or removes tags. It skips nodes that would get too many.
+func (w *actWriter) setTags(list string) (skipped int, err error) {
+	after := map[string]string{} // many nodes have equal tags
+	var pairs [][2]string
+	err = w.t.queryEach(`SELECT tags, count(*) FROM nodes WHERE id`+ofBatch+` GROUP BY tags`, 2, func(row []driver.Value) {
+		tags := textValue(row[0])
+		n, ok := w.act.Apply(connexa.Node{Tags: splitTags(tags)})
+		switch joined := joinTags(n.Tags); {
+		case joined == tags:
+		case !ok:
+			skipped += int(intValue(row[1]))
+		default:
+			after[tags] = joined
+			pairs = append(pairs, [2]string{tags, joined})
+		}
+	}, list)
+	if err != nil || len(pairs) == 0 {
+		return skipped, err
+	}
+	values, err := json.Marshal(pairs)
+	if err != nil {
+		return 0, fmt.Errorf("encode tags: %w", err)
+	}
+	err = w.t.exec(`
+		WITH pairs (tags, after) AS MATERIALIZED (SELECT value->>0, value->>1 FROM json_each(?))
+		INSERT INTO act_changes (act_id, node_id, before, after)
+		SELECT ?, n.id, n.tags, p.after FROM nodes n JOIN pairs p ON p.tags = n.tags WHERE n.id`+ofBatch, string(values), w.act.ID, list)
+	if err != nil {
+		return 0, err
+	}
+	return skipped, w.writeColumn("tags", list)
+}
+
+// setLogin sets one login. It skips nodes whose server already has it.
+func (w *actWriter) setLogin(list string) (skipped int, err error) {
+	login := w.act.Value
+	if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results)
+		SELECT ?, id, login, ?, password, password_mac, password_mac, `+resultsBefore+` FROM nodes WHERE id`+ofBatch+` AND login <> ?`, w.act.ID, login, list, login); err != nil {
+		return 0, err
+	}
+	if err := w.t.exec(`UPDATE OR IGNORE nodes SET login = ? WHERE id`+ofBatch, login, list); err != nil {
+		return 0, err
+	}
+	taken, err := w.t.execCount(`DELETE FROM act_changes WHERE act_id = ? AND node_id`+ofBatch+` AND after <> (SELECT login FROM nodes WHERE id = node_id)`, w.act.ID, list)
+	if err != nil {
+		return 0, err
+	}
+	return int(taken), w.resetChanged(list)
+}
+
+// setPassword sets one password.
+func (w *actWriter) setPassword(list string) error {
+	plain, err := w.db.ring.unseal(actPasswordPurpose, w.sealed)
+	if err != nil {
+		return err
+	}
+	password := connexa.Secret(plain)
+	mac := w.db.ring.passwordMAC(password)
+	if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results)
+		SELECT ?, id, login, login, password, password_mac, ?, `+resultsBefore+` FROM nodes WHERE id`+ofBatch+` AND password_mac <> ?`,
+		w.act.ID, mac, list, mac); err != nil {
+		return err
+	}
+	if err := w.t.exec(`UPDATE nodes SET password = ?, password_mac = ? WHERE id`+ofBatch+` AND password_mac <> ?`,
+		w.db.ring.sealPassword(password), mac, list, mac); err != nil {
+		return err
+	}
+	return w.resetChanged(list)
+}
+
+// setLogins sets the login and the password of each node. It skips nodes whose server
+// already has the login.
+func (w *actWriter) setLogins(ids []int64, sealed []byte) (skipped int, err error) {
+	plain, err := w.db.ring.unseal(actLoginsPurpose, sealed)
+	if err != nil {
+		return 0, err
+	}
+	var texts [][2]string
+	if err := json.Unmarshal(plain, &texts); err != nil || len(texts) != len(ids) {
+		return 0, fmt.Errorf("decode logins: %w", err)
+	}
+	for i, id := range ids {
+		login, password := texts[i][0], connexa.Secret(texts[i][1])
+		var newLogin, mac, secret any // nil: not changed
+		if err := w.t.queryEach(`SELECT login, password_mac FROM nodes WHERE id = ?`, 2, func(row []driver.Value) {
+			if login != "" && textValue(row[0]) != login {
+				newLogin = login
+			}
+			was, _ := row[1].([]byte)
+			if is := w.db.ring.passwordMAC(password); password != "" && string(was) != string(is) {
+				mac, secret = is, w.db.ring.sealPassword(password)
+			}
+		}, id); err != nil {
+			return 0, err
+		}
+		if newLogin == nil && mac == nil {
+			continue
+		}
+		if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results)
+			SELECT ?1, id, login, coalesce(?2, login), password, password_mac, coalesce(?3, password_mac), `+resultsBefore+`
+			FROM nodes WHERE id = ?4`, w.act.ID, newLogin, mac, id); err != nil {
+			return 0, err
+		}
+		n, err := w.t.execCount(`UPDATE OR IGNORE nodes SET login = coalesce(?, login), password = coalesce(?, password), password_mac = coalesce(?, password_mac) WHERE id = ?`,
+			newLogin, secret, mac, id)
+		if err != nil {
+			return 0, err
+		}
+		if n == 0 {
+			skipped++
+			if err := w.t.exec(`DELETE FROM act_changes WHERE act_id = ? AND node_id = ?`, w.act.ID, id); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return skipped, w.resetChanged(jsonIDs(ids))
+}
+
+// resetNodes clears the results of nodes that have any.
+func (w *actWriter) resetNodes(list string) error {
+	if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results)
+		SELECT ?, id, login, login, password, password_mac, password_mac, `+resultsBefore+` FROM nodes WHERE id`+ofBatch+` AND (status <> 'not_tested' OR checked_at IS NOT NULL)`, w.act.ID, list); err != nil {
+		return err
+	}
+	return w.resetChanged(list)
+}
+
+// resetChanged clears the results of the nodes that the act changed, and writes the
+// history.
+func (w *actWriter) resetChanged(list string) (err error) {
+	w.ids, err = w.t.queryIDs(`SELECT node_id FROM act_changes WHERE act_id = ? AND node_id`+ofBatch, w.act.ID, list)
+	if err != nil || len(w.ids) == 0 {
+		return err
+	}
+	list = jsonIDs(w.ids)
+	if err := w.t.exec(resetNode+`, changed_at = ? WHERE id`+ofBatch, toMillis(w.db.now()), list); err != nil {
+		return err
+	}
+	return w.recordNodes(list, w.historyText(), `c.results->>0`, `n.status`)
+}
+
+// historyText returns what the act did to a node.
+func (w *actWriter) historyText() connexa.Text {
+	fields := w.changedFields()
+	if len(fields) == 0 {
+		return connexa.T("acts.history." + string(w.act.Kind))
+	}
+	return connexa.T("history.edited", fieldNames(fields))
+}
+
+// changedFields names the fields that the act changes.
+func (w *actWriter) changedFields() []string {
+	switch w.act.Kind {
+	case connexa.BulkSet:
+		return []string{w.act.Field}
+	case connexa.BulkAddTags, connexa.BulkRemoveTags:
+		return []string{"tags"}
+	case connexa.BulkEncryption:
+		return []string{"encryption"}
+	case connexa.BulkLogin:
+		return []string{"login"}
+	case connexa.BulkPassword:
+		return []string{"password"}
+	case connexa.BulkLogins:
+		return []string{"login", "password"}
+	default:
+		return nil
+	}
+}
+
+// recordNodes adds a row to the history of each node. before and after are the SQL of its
+// status, from the tables n of nodes and c of act_changes.
+func (w *actWriter) recordNodes(list string, what connexa.Text, before, after string) error {
+	detail, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what}})
+	if err != nil {
+		return fmt.Errorf("encode the history: %w", err)
+	}
+	return w.t.exec(`INSERT INTO history (node_id, at, what, by, before, after, suspect, detail)
+		SELECT n.id, ?, 'edited', ?, `+before+`, `+after+`, n.silences + n.tunnel_failures + n.refusals > 0, ?
+		FROM nodes n LEFT JOIN act_changes c ON c.act_id = ? AND c.node_id = n.id WHERE n.id`+ofBatch+` ORDER BY n.id`,
+		toMillis(w.db.now()), w.act.Account, string(detail), w.act.ID, list)
+}
+
+// columnOf returns the column of a kind that changes one column that probes do not use.
+func columnOf(b *connexa.Bulk) string {
+	switch b.Kind {
+	case connexa.BulkSet:
+		return b.Field
+	case connexa.BulkEncryption:
+		return "encryption"
+	case connexa.BulkAddTags, connexa.BulkRemoveTags:
+		return "tags"
+	default:
+		return ""
+	}
+}
+
+// undoBatch restores the next nodes, if nothing newer changed them.
+func (w *actWriter) undoBatch() error {
+	// In the reverse order: a login may be free only because a later node gave it back.
+	query := `SELECT node_id FROM act_changes WHERE act_id = ? ORDER BY node_id DESC LIMIT ?`
+	if w.act.Kind == connexa.BulkDelete {
+		query = `SELECT id FROM bin INDEXED BY bin_acts WHERE bin_act = ? ORDER BY id LIMIT ?`
+	}
+	ids, err := w.t.queryIDs(query, w.act.ID, actBatch)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return w.endAct(connexa.BulkUndone)
+	}
+	list := jsonIDs(ids)
+	kept := 0
+	switch column := columnOf(&w.act.Bulk); {
+	case w.act.Kind == connexa.BulkDelete:
+		_, err = w.restoreNodes(ids) // counts those that it restores
+		kept = len(ids) - len(w.ids)
+	case column != "":
+		err = w.undoColumn(column, list)
+	default:
+		err = w.undoReset(list, len(ids))
+	}
+	if err != nil {
+		return err
+	}
+	if w.act.Kind == connexa.BulkDelete {
+		if err := w.t.exec(`UPDATE bin SET bin_act = NULL WHERE id`+ofBatch, list); err != nil {
+			return err
+		}
+		return w.t.exec(`UPDATE acts SET kept = kept + ? WHERE id = ?`, kept, w.act.ID)
+	}
+	if err := w.t.exec(`DELETE FROM act_changes WHERE act_id = ? AND node_id`+ofBatch, w.act.ID, list); err != nil {
+		return err
+	}
+	return w.t.exec(`UPDATE acts SET restored = restored + ?, kept = kept + ? WHERE id = ?`, len(w.ids), len(ids)-len(w.ids), w.act.ID)
+}
+
+func (w *actWriter) undoColumn(column, list string) (err error) {
+	w.ids, err = w.t.queryIDs(`UPDATE nodes SET `+column+` = c.before, changed_at = ? FROM act_changes c
+		WHERE c.act_id = ? AND c.node_id = nodes.id AND nodes.`+column+` = c.after AND nodes.id`+ofBatch+` RETURNING id`, toMillis(w.db.now()), w.act.ID, list)
+	if err != nil {
+		return err
+	}
+	return w.recordNodes(jsonIDs(w.ids), w.undoneText(), `n.status`, `n.status`)
+}
+
+// undoReset restores logins, passwords and results. Results come back if no probe and no
+// edit followed; otherwise they are cleared, because they are about another login.
+func (w *actWriter) undoReset(list string, total int) error {
+	now := toMillis(w.db.now())
+	for { // until no login becomes free
+		same, err := w.t.queryIDs(restoreResults, now, w.act.ID, list)
+		if err != nil {
+			return err
+		}
+		if err := w.recordNodes(jsonIDs(same), w.undoneText(), `'not_tested'`, `n.status`); err != nil {
+			return err
+		}
+		if w.ids = append(w.ids, same...); len(w.ids) == total || w.act.Kind == connexa.BulkReset {
+			return nil
+		}
+		tested, err := w.t.queryIDs(`UPDATE OR IGNORE nodes SET `+restoreLogin+` `+changeOfNode+` AND NOT `+untouched+` RETURNING id`, w.act.ID, list)
+		if err != nil {
+			return err
+		}
+		if err := w.recordNodes(jsonIDs(tested), w.undoneText(), `n.status`, `'not_tested'`); err != nil {
+			return err
+		}
+		if err := w.t.exec(resetNode+`, changed_at = ? WHERE id`+ofBatch, now, jsonIDs(tested)); err != nil {
+			return err
+		}
+		if w.ids = append(w.ids, tested...); len(same)+len(tested) == 0 || len(w.ids) == total {
+			return nil
+		}
+	}
+}
+
+// undoneText says that a change was undone.
+func (w *actWriter) undoneText() connexa.Text {
+	if fields := w.changedFields(); len(fields) > 0 {
+		return connexa.T("acts.history.undone.fields", fieldNames(fields))
+	}
+	return connexa.T("acts.history.undone")
+}

@@ -1,0 +1,48 @@
+package db
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
+)
+
+// BenchmarkBulk does a bulk act of each kind over the whole fleet and undoes it.
+func BenchmarkBulk(b *testing.B) {
+	for _, n := range benchSizes() {
+		d := openFleet(b)
+		ids := nodeIDs(putFleet(b, d, makeFleet(1, n)))
+		logins := make([]connexa.NewLogin, len(ids))
+		for i, id := range ids {
+			logins[i] = connexa.NewLogin{NodeID: id, Login: fmt.Sprintf("login%d", id), Password: connexa.Secret(fmt.Sprintf("password%d", id))}
+		}
+		for _, act := range []connexa.NewAct{
+			{Bulk: connexa.Bulk{Kind: connexa.BulkAddTags, Tags: []string{"bulk"}}, IDs: ids},
+			{Bulk: connexa.Bulk{Kind: connexa.BulkSet, Field: "provider", Value: "Bulk Hosting"}, IDs: ids},
+			{Bulk: connexa.Bulk{Kind: connexa.BulkPassword, Password: "bulk"}, IDs: ids},
+			{Bulk: connexa.Bulk{Kind: connexa.BulkLogins}, Logins: logins},
+			{Bulk: connexa.Bulk{Kind: connexa.BulkReset}, IDs: ids},
+			{Bulk: connexa.Bulk{Kind: connexa.BulkDelete}, IDs: ids},
+		} {
+			b.Run(fmt.Sprintf("%d/%s", n, act.Kind), func(b *testing.B) {
+				var undo time.Duration
+				var worst time.Duration
+				d.onWrite = func(took time.Duration) { worst = max(worst, took) }
+				for b.Loop() {
+					a := doAct(b, d, act)
+					b.StopTimer()
+					start := time.Now()
+					if u := undoAct(b, d, a.ID); u.Restored != a.Changed || a.Changed < n*8/10 {
+						b.Fatalf("%+v", u)
+					}
+					undo += time.Since(start)
+					b.StartTimer()
+				}
+				b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/act")
+				b.ReportMetric(undo.Seconds()/float64(b.N), "s/undo")
+				b.ReportMetric(float64(worst.Milliseconds()), "ms/worst-batch")
+			})
+		}
+	}
+}
