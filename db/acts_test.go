@@ -134,8 +134,10 @@ func anyAct(rng *rand.Rand, kind connexa.BulkKind, ids []int64) connexa.NewAct {
 	case connexa.BulkSet:
 		n.Field = []string{"provider", "country", "comment"}[rng.IntN(3)]
 		n.Value = []string{"", "DE"}[rng.IntN(2)]
-	case connexa.BulkAddTags, connexa.BulkRemoveTags:
+	case connexa.BulkAddTags:
 		n.Tags = [][]string{{"new"}, {"OLD"}, {"spare", "x"}}[rng.IntN(3)]
+	case connexa.BulkRemoveTags:
+		n.Tags = [][]string{{"resale"}, {"OLD"}, {"spare", "x"}}[rng.IntN(3)]
 	case connexa.BulkLogin:
 		n.Value = fmt.Sprintf("user%d", rng.IntN(3))
 	case connexa.BulkPassword:

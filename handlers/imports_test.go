@@ -48,6 +48,11 @@ type part struct{ field, file, text string }
 
 func (b *browser) uploadFile(parts ...part) answer {
 	b.p.t.Helper()
+	return b.uploadTo("/imports", parts...)
+}
+
+func (b *browser) uploadTo(path string, parts ...part) answer {
+	b.p.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	for _, f := range parts {
@@ -68,7 +73,7 @@ func (b *browser) uploadFile(parts ...part) answer {
 	if err := form.Close(); err != nil {
 		b.p.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(b.p.t.Context(), http.MethodPost, b.p.URL+"/imports", &body)
+	req, err := http.NewRequestWithContext(b.p.t.Context(), http.MethodPost, b.p.URL+path, &body)
 	if err != nil {
 		b.p.t.Fatal(err)
 	}

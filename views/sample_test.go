@@ -28,6 +28,7 @@ func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	}
 	maps.Copy(pages, nodeListSamples(p, at))
 	maps.Copy(pages, nodeSamples(at))
+	maps.Copy(pages, actSamples(p, at))
 	maps.Copy(pages, nodeFormSamples(p, at))
 	maps.Copy(pages, runSamples(p, at))
 	maps.Copy(pages, monitorSamples(p, at))
