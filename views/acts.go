@@ -69,6 +69,9 @@ func ConfirmAct(p *i18n.Printer, q ActQuestion) Confirm {
 	if q.Warning == "" && q.Input.Kind.Resets() {
 		c.Warning = p.T("acts.resets")
 	}
+	if problem, bad := q.Errors["encryption"]; bad && !q.needsValues() {
+		c.Warning = p.Text(problem)
+	}
 	if q.needsValues() || needsPassword(q.Errors, "encryption") {
 		c.Inputs = actInputs(q)
 	}
@@ -171,13 +174,11 @@ func ActToast(a connexa.BulkAct) Toast {
 
 // actTitle names an act and its direction.
 func actTitle(p *i18n.Printer, a connexa.BulkAct) string {
+	name := p.T("acts.name." + string(a.Kind))
 	if a.State == connexa.BulkUndoing {
-		return p.T("acts.undoing", p.Text(a.What()))
+		return p.T("acts.undoing", name)
 	}
-	if a.Kind == connexa.BulkDelete {
-		return p.T("nodes.deleting")
-	}
-	return p.Text(a.What())
+	return name
 }
 
 func actURL(id int64, what string) string { return "/acts/" + strconv.FormatInt(id, 10) + "/" + what }

@@ -80,6 +80,43 @@ func TestDeleteMany(t *testing.T) {
 	b.waitTrue(hasText("#list header", "5 nodes"))
 }
 
+// This tags the selected nodes, undoes it from the toast, and restores deleted nodes.
+func TestChangeNodesAndUndo(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	p.newClient().addNode(silentFleet(4))
+	b := p.openTab(t)
+	b.logIn()
+	b.openPage("/nodes")
+	b.waitTrue(`document.querySelectorAll("#list tbody tr").length === 4`)
+	b.clickOn(`#list tbody tr:nth-child(1) .pick input`)
+	b.clickOn(`#list tbody tr:nth-child(2) .pick input`)
+	b.clickOn(`#bulk [popovertarget="change-menu"]`)
+	b.clickOn(`#change-menu [value="add_tags"]`)
+	b.waitTrue(`document.querySelector("dialog[open]#confirm #f-tags") === document.activeElement`)
+	b.mustRun(chromedp.SendKeys("#f-tags", "berlin\r"))
+	b.waitTrue(hasText("dialog[open]#confirm .before-after", "none → berlin"))
+	b.clickOn(`#confirm .btn.primary`)
+	b.waitTrue(hasText("#toasts", "2 nodes changed"))
+	const tagged = `[...document.querySelectorAll("#list tbody tr")].length`
+	b.openPage("/nodes?q=tag:berlin")
+	b.waitTrue(tagged + ` === 2`)
+	b.openPage("/audit")
+	b.clickOn(`form[action="/acts/1/undo"] button`)
+	b.waitTrue(hasText("#toasts", "Undone: 2 nodes restored"))
+	b.openPage("/nodes?q=tag:berlin")
+	b.waitTrue(hasText("#list", "No nodes found"))
+
+	b.openPage("/nodes")
+	b.clickOn(`#list thead .pick input`)
+	b.clickOn(`#bulk .btn.danger`)
+	b.clickOn(`#confirm .btn.primary.danger`)
+	b.waitTrue(hasText("#toasts", "4 nodes deleted"))
+	b.clickOn(`#toasts form button`)
+	b.waitTrue(hasText("#toasts", "Undone: 4 nodes restored"))
+	b.waitTrue(`document.querySelectorAll("#list tbody tr").length === 4`)
+}
+
 // This deletes all matching nodes, not only those on the page.
 func TestDeleteAllThatMatch(t *testing.T) {
 	t.Parallel()

@@ -174,7 +174,7 @@ func composedKeys() (keys []string) {
 		joinKeys("vpn.state.", connexa.VPNStates()),
 		joinKeys("act.", connexa.Acts()),
 		joinKeys("acts.what.", slices.DeleteFunc(connexa.BulkKinds(), func(k connexa.BulkKind) bool { return k == connexa.BulkSet })),
-		joinKeys("acts.name.", slices.DeleteFunc(connexa.BulkKinds(), func(k connexa.BulkKind) bool { return k == connexa.BulkDelete || k.OnBin() })),
+		joinKeys("acts.name.", connexa.BulkKinds()),
 		joinKeys("acts.state.", []connexa.BulkState{connexa.BulkQueued, connexa.BulkRunning, connexa.BulkCancelled, connexa.BulkUndoing, connexa.BulkUndone}),
 		[]string{"acts.history.reset", "acts.result.restore", "acts.result.purge"},
 		joinKeys("vpn.lack.", []string{"openvpn", "old", "setpriv", "device", "breach", "account", "node", "raw"}), // of package openvpn
