@@ -99,15 +99,11 @@ func (d *DB) StartAct(ctx context.Context, n connexa.NewAct) (connexa.BulkAct, e
 
 // addTargets stores the nodes of an act in batches.
 func (d *DB) addTargets(ctx context.Context, tx *sql.Tx, id int64, n *connexa.NewAct) error {
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO act_targets (act_id, batch, nodes, sealed) VALUES (?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
+	const insert = `INSERT INTO act_targets (act_id, batch, nodes, sealed) VALUES (?, ?, ?, ?)`
 	if n.Kind != connexa.BulkLogins {
 		batch := 0
 		for ids := range slices.Chunk(distinctIDs(slices.Clone(n.IDs)), actBatch) {
-			if _, err := insert.ExecContext(ctx, id, batch, jsonIDs(ids), nil); err != nil {
+			if _, err := tx.ExecContext(ctx, insert, id, batch, jsonIDs(ids), nil); err != nil {
 				return err
 			}
 			batch++
@@ -125,7 +121,7 @@ func (d *DB) addTargets(ctx context.Context, tx *sql.Tx, id int64, n *connexa.Ne
 		if err != nil {
 			return fmt.Errorf("encode logins: %w", err)
 		}
-		if _, err := insert.ExecContext(ctx, id, batch, jsonIDs(ids), d.ring.seal(actLoginsPurpose, plain)); err != nil {
+		if _, err := tx.ExecContext(ctx, insert, id, batch, jsonIDs(ids), d.ring.seal(actLoginsPurpose, plain)); err != nil {
 			return err
 		}
 		batch++

@@ -229,7 +229,10 @@ func TestLargeActsShowTheirProgress(t *testing.T) {
 	work, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.app.Acts.RunActs(work) }()
-	waitFor(t, func() bool { a, err := p.app.Acts.Act(t.Context(), 2); return err == nil && a.State == connexa.BulkDone })
+	waitFor(t, func() bool {
+		a, err := p.app.Acts.Act(t.Context(), 2)
+		return err == nil && a.State == connexa.BulkDone
+	})
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)

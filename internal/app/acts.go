@@ -299,7 +299,11 @@ func (a *Acts) advanceAll(ctx context.Context) error {
 func (a *Acts) advanceSmall(ctx context.Context, act connexa.BulkAct) (connexa.BulkAct, error) {
 	if _, total := act.Progress(); total <= SmallAct {
 		// A cancelled request must not leave half an act.
-		return a.advance(context.WithoutCancel(ctx), act)
+		ended, err := a.advance(context.WithoutCancel(ctx), act)
+		if err == nil {
+			return ended, nil
+		}
+		a.env.Log.Error("bulk act", "act", act.ID, "err", err) // RunActs tries again
 	}
 	a.env.Publish(connexa.Event{Topic: connexa.ActChanged, ID: act.ID})
 	select {
