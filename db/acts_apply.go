@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -171,26 +172,28 @@ func (w *actWriter) changeNodes(list string, ids []int64, logins []byte) (skippe
 const (
 	ofBatch = ` IN (SELECT value FROM json_each(?))`
 
-	// resultsBefore is the JSON of the results that resetNode clears, and of their server.
-	resultsBefore = `json_array(status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
+	// resultsBefore is the JSONB of the results that resetNode clears, and of their server.
+	resultsBefore = `jsonb_array(status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
 		basis_kind, basis_reached, basis_cause, basis_at, checked_at, vendor, peer_host, firmware, plain, address || ':' || port)`
 
-	// changeOfNode finds the changes of nodes whose login and password are those that the act
-	// left. They are one value.
-	changeOfNode = `FROM act_changes c WHERE c.act_id = ? AND c.node_id = nodes.id AND nodes.id` + ofBatch + ` AND nodes.login = c.after AND nodes.password_mac = c.after_mac`
+	// changeOfNode is the change of a node whose login and password are those that the act
+	// left. They are one value. ?1 is the act.
+	changeOfNode = `FROM act_changes c WHERE c.act_id = ?1 AND c.node_id = nodes.id AND nodes.login = c.after AND nodes.password_mac = c.after_mac`
 
 	// untouched reports whether no probe and no edit followed the act.
 	untouched = `(nodes.checked_at IS NULL AND nodes.status = 'not_tested' AND nodes.address || ':' || nodes.port = c.results->>22)`
 
-	restoreLogin = `login = c.before, password = c.password, password_mac = c.mac`
-
-	restoreResults = `UPDATE OR IGNORE nodes SET ` + restoreLogin + `, revision = nodes.revision + 1, changed_at = ?,
-		(status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
+	restoreResults = `UPDATE OR IGNORE nodes SET revision = revision + 1, changed_at = ?2,
+		(login, password, password_mac, status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
 		basis_kind, basis_reached, basis_cause, basis_at, checked_at, vendor, peer_host, firmware, plain) =
-		(c.results->>0, c.results->>1, c.results->>2, c.results->>3, c.results->>4, c.results->>5, c.results->>6, c.results->>7, c.results->>8,
-		c.results->>9, c.results->>10, c.results->>11, c.results->>12, c.results->>13, c.results->>14, c.results->>15, c.results->>16,
-		c.results->>17, c.results->>18, c.results->>19, c.results->>20, c.results->>21)
-		` + changeOfNode + ` AND ` + untouched + ` RETURNING id`
+		(SELECT before, password, mac, results->>0, results->>1, results->>2, results->>3, results->>4, results->>5, results->>6, results->>7, results->>8,
+		results->>9, results->>10, results->>11, results->>12, results->>13, results->>14, results->>15, results->>16,
+		results->>17, results->>18, results->>19, results->>20, results->>21 FROM act_changes WHERE act_id = ?1 AND node_id = nodes.id)
+		WHERE id IN (SELECT value FROM json_each(?3)) AND EXISTS (SELECT 1 ` + changeOfNode + ` AND ` + untouched + `) RETURNING id`
+
+	restoreLogins = `UPDATE OR IGNORE nodes SET
+		(login, password, password_mac) = (SELECT before, password, mac FROM act_changes WHERE act_id = ?1 AND node_id = nodes.id)
+		WHERE id IN (SELECT value FROM json_each(?2)) AND EXISTS (SELECT 1 ` + changeOfNode + ` AND NOT ` + untouched + `) RETURNING id`
 )
 
 // setColumn sets one column that probes do not use.
@@ -210,8 +213,8 @@ func (w *actWriter) writeColumn(column, list string) (err error) {
 		return err
 	}
 	list = jsonIDs(w.ids)
-	if err := w.t.exec(`UPDATE nodes SET `+column+` = c.after, changed_at = ? FROM act_changes c WHERE c.act_id = ? AND c.node_id = nodes.id AND nodes.id`+ofBatch,
-		toMillis(w.db.now()), w.act.ID, list); err != nil {
+	if err := w.t.exec(`UPDATE nodes SET `+column+` = (SELECT after FROM act_changes WHERE act_id = ? AND node_id = id), changed_at = ? WHERE id`+ofBatch,
+		w.act.ID, toMillis(w.db.now()), list); err != nil {
 		return err
 	}
 	return w.recordNodes(list, w.historyText(), `n.status`, `n.status`)
@@ -394,10 +397,13 @@ func (w *actWriter) recordNodes(list string, what connexa.Text, before, after st
 	if err != nil {
 		return fmt.Errorf("encode the history: %w", err)
 	}
+	from, args := `nodes n`, []any{toMillis(w.db.now()), w.act.Account, string(detail)}
+	if strings.HasPrefix(before, "c.") {
+		from, args = `nodes n JOIN act_changes c ON c.act_id = ? AND c.node_id = n.id`, append(args, w.act.ID)
+	}
 	return w.t.exec(`INSERT INTO history (node_id, at, what, by, before, after, suspect, detail)
 		SELECT n.id, ?, 'edited', ?, `+before+`, `+after+`, n.silences + n.tunnel_failures + n.refusals > 0, ?
-		FROM nodes n LEFT JOIN act_changes c ON c.act_id = ? AND c.node_id = n.id WHERE n.id`+ofBatch+` ORDER BY n.id`,
-		toMillis(w.db.now()), w.act.Account, string(detail), w.act.ID, list)
+		FROM `+from+` WHERE n.id`+ofBatch, append(args, list)...)
 }
 
 // columnOf returns the column of a kind that changes one column that probes do not use.
@@ -455,8 +461,9 @@ func (w *actWriter) undoBatch() error {
 }
 
 func (w *actWriter) undoColumn(column, list string) (err error) {
-	w.ids, err = w.t.queryIDs(`UPDATE nodes SET `+column+` = c.before, changed_at = ? FROM act_changes c
-		WHERE c.act_id = ? AND c.node_id = nodes.id AND nodes.`+column+` = c.after AND nodes.id`+ofBatch+` RETURNING id`, toMillis(w.db.now()), w.act.ID, list)
+	w.ids, err = w.t.queryIDs(`UPDATE nodes SET `+column+` = (SELECT before FROM act_changes WHERE act_id = ?1 AND node_id = id), changed_at = ?2
+		WHERE id IN (SELECT value FROM json_each(?3)) AND `+column+` = (SELECT after FROM act_changes WHERE act_id = ?1 AND node_id = id) RETURNING id`,
+		w.act.ID, toMillis(w.db.now()), list)
 	if err != nil {
 		return err
 	}
@@ -468,7 +475,7 @@ func (w *actWriter) undoColumn(column, list string) (err error) {
 func (w *actWriter) undoReset(list string, total int) error {
 	now := toMillis(w.db.now())
 	for { // until no login becomes free
-		same, err := w.t.queryIDs(restoreResults, now, w.act.ID, list)
+		same, err := w.t.queryIDs(restoreResults, w.act.ID, now, list)
 		if err != nil {
 			return err
 		}
@@ -478,7 +485,7 @@ func (w *actWriter) undoReset(list string, total int) error {
 		if w.ids = append(w.ids, same...); len(w.ids) == total || w.act.Kind == connexa.BulkReset {
 			return nil
 		}
-		tested, err := w.t.queryIDs(`UPDATE OR IGNORE nodes SET `+restoreLogin+` `+changeOfNode+` AND NOT `+untouched+` RETURNING id`, w.act.ID, list)
+		tested, err := w.t.queryIDs(restoreLogins, w.act.ID, list)
 		if err != nil {
 			return err
 		}

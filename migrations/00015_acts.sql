@@ -54,7 +54,7 @@ CREATE TABLE act_changes (
     password  BLOB, -- of acts that reset the status: the sealed one before
     mac       BLOB, -- its digest
     after_mac BLOB,
-    results   TEXT, -- JSON of the results of probes before, and their server
+    results   BLOB, -- JSONB of the results of probes before, and their server
     PRIMARY KEY (act_id, node_id)
 ) STRICT, WITHOUT ROWID;
 
