@@ -176,12 +176,14 @@ const (
 	resultsBefore = `jsonb_array(status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
 		basis_kind, basis_reached, basis_cause, basis_at, checked_at, vendor, peer_host, firmware, plain, address || ':' || port)`
 
-	// changeOfNode is the change of a node whose login and password are those that the act
-	// left. They are one value. ?1 is the act.
-	changeOfNode = `FROM act_changes c WHERE c.act_id = ?1 AND c.node_id = nodes.id AND nodes.login = c.after AND nodes.password_mac = c.after_mac`
+	// changeOfNode is the change of a node whose server, login and password are those that
+	// the act left. They are one value: a stored password must not go to another server.
+	// ?1 is the act.
+	changeOfNode = `FROM act_changes c WHERE c.act_id = ?1 AND c.node_id = nodes.id AND nodes.login = c.after AND nodes.password_mac = c.after_mac
+		AND nodes.address || ':' || nodes.port = c.results->>22`
 
-	// untouched reports whether no probe and no edit followed the act.
-	untouched = `(nodes.checked_at IS NULL AND nodes.status = 'not_tested' AND nodes.address || ':' || nodes.port = c.results->>22)`
+	// untouched reports whether no probe followed the act.
+	untouched = `(nodes.checked_at IS NULL AND nodes.status = 'not_tested')`
 
 	restoreResults = `UPDATE OR IGNORE nodes SET revision = revision + 1, changed_at = ?2,
 		(login, password, password_mac, status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
@@ -470,8 +472,8 @@ func (w *actWriter) undoColumn(column, list string) (err error) {
 	return w.recordNodes(jsonIDs(w.ids), w.undoneText(), `n.status`, `n.status`)
 }
 
-// undoReset restores logins, passwords and results. Results come back if no probe and no
-// edit followed; otherwise they are cleared, because they are about another login.
+// undoReset restores logins, passwords and results. Results come back if no probe
+// followed; otherwise they are cleared, because they are about another login.
 func (w *actWriter) undoReset(list string, total int) error {
 	now := toMillis(w.db.now())
 	for { // until no login becomes free

@@ -276,6 +276,7 @@ func TestUndoKeepsNewerChanges(t *testing.T) {
 		{"login", connexa.Bulk{Kind: connexa.BulkLogin, Value: "new"}, `UPDATE nodes SET login = 'newer' WHERE id = 1`, "newer", 1},
 		{"results", connexa.Bulk{Kind: connexa.BulkReset}, `UPDATE nodes SET status = 'ping_ok', checked_at = 5 WHERE id = 1`, "ping_ok", 1},
 		{"login, tested since", connexa.Bulk{Kind: connexa.BulkLogin, Value: "new"}, `UPDATE nodes SET status = 'login_failed', checked_at = 5 WHERE id = 1`, "ops1 not_tested", 0},
+		{"login, moved", connexa.Bulk{Kind: connexa.BulkLogin, Value: "new"}, `UPDATE nodes SET address = '192.0.2.9' WHERE id = 1`, "new not_tested", 1},
 		{"login, taken", connexa.Bulk{Kind: connexa.BulkLogin, Value: "new"},
 			`INSERT INTO nodes (address, address_key, port, login, password, password_mac, created_at, changed_at) VALUES ('192.0.2.1', 'k', 1723, 'ops1', x'00', x'00', 1, 1)`, "new not_tested", 1},
 		{"deletion, taken", connexa.Bulk{Kind: connexa.BulkDelete},

@@ -62,11 +62,12 @@ func (h *Handlers) startAct(w http.ResponseWriter, r *http.Request) error {
 	return h.actStarted(w, r, act, q.Back)
 }
 
-// readBulk returns the act in a form.
+// readBulk returns the act in a form. Its fields have a prefix, because a selection of
+// all nodes has a field for each field of the filter.
 func readBulk(v url.Values) connexa.BulkInput {
 	return connexa.BulkInput{
-		Kind: connexa.BulkKind(v.Get("act")), Field: v.Get("field"), Value: v.Get("value"), Tags: v.Get("tags"), Login: v.Get("login"), Password: v.Get("password"),
-		Encryption: v.Get("encryption"),
+		Kind: connexa.BulkKind(v.Get("act")), Field: v.Get("act_field"), Value: v.Get("act_value"), Tags: v.Get("act_tags"), Login: v.Get("act_login"), Password: v.Get("act_password"),
+		Encryption: v.Get("act_encryption"),
 	}
 }
 
@@ -74,15 +75,15 @@ func readBulk(v url.Values) connexa.BulkInput {
 func valuesGiven(v url.Values, kind connexa.BulkKind) bool {
 	switch kind {
 	case connexa.BulkSet:
-		return v.Has("field")
+		return v.Has("act_field")
 	case connexa.BulkAddTags, connexa.BulkRemoveTags:
-		return v.Has("tags")
+		return v.Has("act_tags")
 	case connexa.BulkPassword:
-		return v.Has("password")
+		return v.Has("act_password")
 	case connexa.BulkLogin:
-		return v.Has("login")
+		return v.Has("act_login")
 	case connexa.BulkEncryption:
-		return v.Has("encryption")
+		return v.Has("act_encryption")
 	case connexa.BulkLogins:
 		return false
 	default:

@@ -23,14 +23,14 @@ func TestActAsksForValuesThenShowsThem(t *testing.T) {
 	selection := []string{"all", "1", "q", "192.0.2", "back", "/nodes?q=192.0.2"}
 	with := func(more ...string) []string { return append(slices.Clone(selection), more...) }
 
-	b.asHTMX("div#dialog").post("/acts", with("act", "add_tags")...).hasStatus(t, http.StatusOK).contains(t, "<dialog").contains(t, `name="tags"`).contains(t, "2 nodes are selected")
-	b.post("/acts", with("act", "add_tags", "tags", " , ")...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Enter at least one tag")
-	asked := b.post("/acts", with("act", "add_tags", "tags", "berlin")...).hasStatus(t, http.StatusOK)
+	b.asHTMX("div#dialog").post("/acts", with("act", "add_tags")...).hasStatus(t, http.StatusOK).contains(t, "<dialog").contains(t, `name="act_tags"`).contains(t, "2 nodes are selected")
+	b.post("/acts", with("act", "add_tags", "act_tags", " , ")...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Enter at least one tag")
+	asked := b.post("/acts", with("act", "add_tags", "act_tags", "berlin")...).hasStatus(t, http.StatusOK)
 	asked.contains(t, "Before and after").contains(t, "<ins>berlin</ins>").contains(t, `name="count" value="2"`).contains(t, "Change 2 nodes")
 
 	b.addNodes("192.0.2.3")
-	b.post("/acts", with("act", "add_tags", "tags", "berlin", "count", "2", "yes", "1")...).hasStatus(t, http.StatusConflict).contains(t, "3 now, 2 when you confirmed")
-	b.post("/acts", with("act", "add_tags", "tags", "berlin", "count", "3", "yes", "1")...).leadsTo(t, "/nodes?q=192.0.2")
+	b.post("/acts", with("act", "add_tags", "act_tags", "berlin", "count", "2", "yes", "1")...).hasStatus(t, http.StatusConflict).contains(t, "3 now, 2 when you confirmed")
+	b.post("/acts", with("act", "add_tags", "act_tags", "berlin", "count", "3", "yes", "1")...).leadsTo(t, "/nodes?q=192.0.2")
 	b.get("/nodes").contains(t, "3 nodes changed: tags added: berlin").contains(t, `action="/acts/1/undo"`)
 	if n, err := p.app.Nodes.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.FilterBy("tag", "berlin")}); err != nil || n != 3 {
 		t.Errorf("%d nodes with the tag, %v; want 3", n, err)
@@ -59,12 +59,12 @@ func TestEachActOfTheMenu(t *testing.T) {
 		shows  string // in the last one
 		said   string
 	}{
-		{"set", []string{"field", "city", "value", "Rome"}, `name="value"`, "<ins>Rome</ins>", "2 nodes changed: City = Rome"},
-		{"set", []string{"field", "city", "value", ""}, `name="value"`, "<ins>none</ins>", "2 nodes changed: City cleared"},
-		{"remove_tags", []string{"tags", "old"}, `name="tags"`, "no change", "Nothing to change"},
-		{"login", []string{"login", "new"}, `name="login"`, "<ins>new</ins>", "2 nodes changed: login new"},
-		{"password", []string{"password", "Grey-Kite"}, `name="password"`, "", "2 nodes changed: new password"},
-		{"encryption", []string{"encryption", "required"}, `name="encryption"`, "<ins>Required</ins>", "2 nodes changed: encryption: Required"},
+		{"set", []string{"act_field", "city", "act_value", "Rome"}, `name="act_value"`, "<ins>Rome</ins>", "2 nodes changed: City = Rome"},
+		{"set", []string{"act_field", "city", "act_value", ""}, `name="act_value"`, "<ins>none</ins>", "2 nodes changed: City cleared"},
+		{"remove_tags", []string{"act_tags", "old"}, `name="act_tags"`, "no change", "Nothing to change"},
+		{"login", []string{"act_login", "new"}, `name="act_login"`, "<ins>new</ins>", "2 nodes changed: login new"},
+		{"password", []string{"act_password", "Grey-Kite"}, `name="act_password"`, "", "2 nodes changed: new password"},
+		{"encryption", []string{"act_encryption", "required"}, `name="act_encryption"`, "<ins>Required</ins>", "2 nodes changed: encryption: Required"},
 	} {
 		b.post("/acts", "ids", "1,2", "act", tt.act).hasStatus(t, http.StatusOK).contains(t, tt.asks)
 		if tt.shows != "" {
@@ -81,7 +81,7 @@ func TestEachActOfTheMenu(t *testing.T) {
 			t.Errorf("node %d has the password %q, %v", id+1, password.Reveal(), err)
 		}
 	}
-	b.post("/acts", "ids", "1,2", "act", "password", "password", "secret-9", "yes", "1", "count", "3").hasStatus(t, http.StatusConflict).contains(t, `name="password"`).lacks(t, "secret-9")
+	b.post("/acts", "ids", "1,2", "act", "password", "act_password", "secret-9", "yes", "1", "count", "3").hasStatus(t, http.StatusConflict).contains(t, `name="act_password"`).lacks(t, "secret-9")
 	b.post("/acts", "ids", "1,2", "act", "reset").hasStatus(t, http.StatusOK).contains(t, "Change 2 nodes")
 	if strings.Contains(p.log.String(), "Grey-Kite") {
 		t.Error("the password is in the log")
@@ -95,7 +95,7 @@ func TestActsNeedAProofForWeakerEncryption(t *testing.T) {
 	b.addNodes("192.0.2.1")
 	p.clock.passTime(provedFor + time.Second)
 	form := func(policy string, more ...string) []string {
-		return append([]string{"ids", "1", "act", "encryption", "encryption", policy, "count", "1", "yes", "1"}, more...)
+		return append([]string{"ids", "1", "act", "encryption", "act_encryption", policy, "count", "1", "yes", "1"}, more...)
 	}
 	b.post("/acts", form("required")...).leadsTo(t, "/nodes")
 	b.post("/acts", form("off")...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, `name="own_password"`)
@@ -198,7 +198,7 @@ func TestLargeActsShowTheirProgress(t *testing.T) {
 	}
 	start := func() {
 		t.Helper()
-		b.post("/acts", "all", "1", "act", "set", "field", "city", "value", "Rome", "yes", "1", "count", fmt.Sprint(many)).leadsTo(t, "/nodes")
+		b.post("/acts", "all", "1", "act", "set", "act_field", "city", "act_value", "Rome", "yes", "1", "count", fmt.Sprint(many)).leadsTo(t, "/nodes")
 	}
 	start()
 	b.get("/settings").contains(t, `id="act-bar-1"`).contains(t, "City = Rome").contains(t, "501 nodes are being changed")

@@ -87,8 +87,8 @@ func ConfirmAct(p *i18n.Printer, q ActQuestion) Confirm {
 		return c
 	}
 	if !q.What.IsZero() {
-		c.Fields = append(c.Fields, Hidden{"field", q.Input.Field}, Hidden{"value", q.Input.Value}, Hidden{"tags", q.Input.Tags}, Hidden{"login", q.Input.Login},
-			Hidden{"encryption", q.Input.Encryption})
+		c.Fields = append(c.Fields, Hidden{"act_field", q.Input.Field}, Hidden{"act_value", q.Input.Value}, Hidden{"act_tags", q.Input.Tags}, Hidden{"act_login", q.Input.Login},
+			Hidden{"act_encryption", q.Input.Encryption})
 	}
 	c.Fields = append(c.Fields, Hidden{"count", strconv.Itoa(q.Total)}, Hidden{"yes", "1"})
 	c.Button, c.Body = p.T("acts.apply", q.Total), actPreview(q)

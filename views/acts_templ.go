@@ -312,7 +312,7 @@ func actInputs(q ActQuestion) templ.Component {
 		if q.needsValues() {
 			switch q.Input.Kind {
 			case connexa.BulkSet:
-				templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: FieldArgs{Name: "field", Label: p.T("acts.field"), Error: q.Errors["field"]}, Value: q.Input.Field, Options: fieldOptions(p), Attrs: templ.Attributes{"autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: FieldArgs{Name: "act_field", Label: p.T("acts.field"), Error: q.Errors["field"]}, Value: q.Input.Field, Options: fieldOptions(p), Attrs: templ.Attributes{"autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -320,27 +320,27 @@ func actInputs(q ActQuestion) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = Input(InputArgs{FieldArgs: FieldArgs{Name: "value", Label: p.T("acts.value"), Help: p.T("acts.value.help"), Error: q.Errors["value"]}, Value: q.Input.Value, Attrs: templ.Attributes{"autocomplete": "off", "maxlength": strconv.Itoa(connexa.MaxComment)}}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Input(InputArgs{FieldArgs: FieldArgs{Name: "act_value", Label: p.T("acts.value"), Help: p.T("acts.value.help"), Error: q.Errors["value"]}, Value: q.Input.Value, Attrs: templ.Attributes{"autocomplete": "off", "maxlength": strconv.Itoa(connexa.MaxComment)}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			case connexa.BulkAddTags, connexa.BulkRemoveTags:
-				templ_7745c5c3_Err = Input(InputArgs{FieldArgs: FieldArgs{Name: "tags", Label: p.T("node.tags"), Help: p.T("acts.tags.help"), Error: q.Errors["tags"]}, Value: q.Input.Tags, Attrs: templ.Attributes{"autocomplete": "off", "autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Input(InputArgs{FieldArgs: FieldArgs{Name: "act_tags", Label: p.T("node.tags"), Help: p.T("acts.tags.help"), Error: q.Errors["tags"]}, Value: q.Input.Tags, Attrs: templ.Attributes{"autocomplete": "off", "autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			case connexa.BulkPassword:
-				templ_7745c5c3_Err = Input(InputArgs{FieldArgs: FieldArgs{Name: "password", Label: p.T("node.password"), Help: p.T("acts.password.help"), Error: q.Errors["password"]}, Type: "password", Attrs: templ.Attributes{"autocomplete": "new-password", "autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Input(InputArgs{FieldArgs: FieldArgs{Name: "act_password", Label: p.T("node.password"), Help: p.T("acts.password.help"), Error: q.Errors["password"]}, Type: "password", Attrs: templ.Attributes{"autocomplete": "new-password", "autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			case connexa.BulkLogin:
-				templ_7745c5c3_Err = Input(InputArgs{FieldArgs: FieldArgs{Name: "login", Label: p.T("node.login"), Help: p.T("acts.login.help"), Error: q.Errors["login"]}, Value: q.Input.Login, Attrs: templ.Attributes{"autocomplete": "off", "spellcheck": "false", "autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Input(InputArgs{FieldArgs: FieldArgs{Name: "act_login", Label: p.T("node.login"), Help: p.T("acts.login.help"), Error: q.Errors["login"]}, Value: q.Input.Login, Attrs: templ.Attributes{"autocomplete": "off", "spellcheck": "false", "autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			case connexa.BulkEncryption:
-				templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: FieldArgs{Name: "encryption", Label: p.T("node.encryption"), Error: q.Errors["encryption"]}, Value: q.Input.Encryption, Options: policyOptions(p), Attrs: templ.Attributes{"autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Select(SelectArgs{FieldArgs: FieldArgs{Name: "act_encryption", Label: p.T("node.encryption"), Error: q.Errors["encryption"]}, Value: q.Input.Encryption, Options: policyOptions(p), Attrs: templ.Attributes{"autofocus": true}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
