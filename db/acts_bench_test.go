@@ -1,7 +1,9 @@
 package db
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +14,13 @@ import (
 func BenchmarkBulk(b *testing.B) {
 	for _, n := range benchSizes() {
 		d := openFleet(b)
+		ctx, stop := context.WithCancel(b.Context())
+		var checkpoints sync.WaitGroup
+		checkpoints.Go(func() {
+			if err := d.RunCheckpoints(ctx); err != nil {
+				b.Error(err)
+			}
+		})
 		ids := nodeIDs(putFleet(b, d, makeFleet(1, n)))
 		logins := make([]connexa.NewLogin, len(ids))
 		for i, id := range ids {
@@ -44,5 +53,7 @@ func BenchmarkBulk(b *testing.B) {
 				b.ReportMetric(float64(worst.Milliseconds()), "ms/worst-batch")
 			})
 		}
+		stop()
+		checkpoints.Wait()
 	}
 }
