@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,25 +36,37 @@ func BenchmarkBulk(b *testing.B) {
 			{Bulk: connexa.Bulk{Kind: connexa.BulkDelete}, IDs: ids},
 		} {
 			b.Run(fmt.Sprintf("%d/%s", n, act.Kind), func(b *testing.B) {
-				var undo time.Duration
+				var undo, actCPU, undoCPU time.Duration
 				var worst time.Duration
 				d.onWrite = func(took time.Duration) { worst = max(worst, took) }
 				for b.Loop() {
+					cpu := cpuTime()
 					a := doAct(b, d, act)
 					b.StopTimer()
-					start := time.Now()
+					actCPU += cpuTime() - cpu
+					start, cpu := time.Now(), cpuTime()
 					if u := undoAct(b, d, a.ID); u.Restored != a.Changed || a.Changed < n*8/10 {
 						b.Fatalf("%+v", u)
 					}
-					undo += time.Since(start)
+					undo, undoCPU = undo+time.Since(start), undoCPU+cpuTime()-cpu
 					b.StartTimer()
 				}
 				b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/act")
 				b.ReportMetric(undo.Seconds()/float64(b.N), "s/undo")
+				b.ReportMetric(actCPU.Seconds()/float64(b.N), "cpu-s/act")
+				b.ReportMetric(undoCPU.Seconds()/float64(b.N), "cpu-s/undo")
 				b.ReportMetric(float64(worst.Milliseconds()), "ms/worst-batch")
 			})
 		}
 		stop()
 		checkpoints.Wait()
 	}
+}
+
+// cpuTime returns the time that the process has used a processor, which a busy machine
+// changes less than the time of day.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for the own process
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
