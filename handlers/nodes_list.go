@@ -13,9 +13,19 @@ import (
 )
 
 // listNodes answers GET /nodes: the whole page, or only the list when htmx requests
-// another part of it.
+// another part of it. A filter that cannot be read is shown beside the search field;
+// then htmx leaves the list as it was, and a page has no rows.
 func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) error {
+	part := isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#list")
 	q, err := h.listQuery(w, r)
+	if problem, ok := connexa.FilterProblemOf(err); ok {
+		filters := views.NodeFilters{Text: r.URL.Query().Get("q"), Problem: problem}
+		if part {
+			w.Header().Set("HX-Push-Url", "false")
+			return h.renderFragment(w, r, views.SearchProblemPartial(filters))
+		}
+		return h.showUnreadFilter(w, r, filters)
+	}
 	if err != nil {
 		return err
 	}
@@ -23,13 +33,34 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if isHTMX(r) && strings.HasSuffix(r.Header.Get("HX-Target"), "#list") {
-		return h.renderFragment(w, r, templ.Join(views.NodeListPart(v.List), views.FacetsPartial(v.Filters)))
+	if part {
+		parts := []templ.Component{
+			views.NodeListPart(v.List), views.FacetsPartial(v.Filters), views.FilterMenusPartial(v.Filters), views.SearchProblemPartial(v.Filters),
+		}
+		// Nobody's typing is interrupted by another way of writing the same filter.
+		if typed, err := connexa.ReadFilter(r.URL.Query().Get("q")); err != nil || !r.URL.Query().Has("was") || typed.String() != q.Filter.String() {
+			parts = append(parts, views.SearchPartial(v.Filters))
+		}
+		w.Header().Set("HX-Push-Url", views.NodesURL(connexa.ListQuery{Filter: q.Filter, Sort: q.Sort, Cursor: q.Cursor}))
+		return h.renderFragment(w, r, templ.Join(parts...))
 	}
 	pg := h.layoutData(w, r, connexa.T("nodes.title"), views.NavNodes)
 	pg.Nodes = v.List.Fleet
 	pg.Stream = "" // the list has a stream of its own for its rows
 	return h.renderPage(w, r, views.NodesPage(pg, v))
+}
+
+// showUnreadFilter answers with the page of the node list for a filter that cannot be
+// read. It has the counts of all nodes, but no rows: an act on all that match would
+// reach every node.
+func (h *Handlers) showUnreadFilter(w http.ResponseWriter, r *http.Request, f views.NodeFilters) error {
+	whole, err := h.nodeFilters(r.Context(), connexa.Filter{})
+	if err != nil {
+		return err
+	}
+	f.Facets, f.Fleet = whole.Facets, whole.Fleet
+	pg := h.layoutData(w, r, connexa.T("nodes.title"), views.NavNodes)
+	return h.renderStatus(w, r, http.StatusUnprocessableEntity, views.NodesPage(pg, views.Nodes{Filters: f, List: views.NodeList{Fleet: max(f.Fleet, 1), Unread: true}}))
 }
 
 func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.Nodes, error) {

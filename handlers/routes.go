@@ -60,6 +60,7 @@ func (h *Handlers) registerRoutes() *guards {
 	// Nodes.
 	a.authenticated("GET /nodes", h.listNodes)
 	a.authenticated("POST /nodes", h.addNode)
+	a.authenticated("GET /nodes/complete", h.completeFilter)
 	a.authenticated("GET /nodes/new", h.newNode)
 	a.authenticated("GET /nodes/{id}", h.showNode)
 	a.authenticated("GET /nodes/{id}/edit", h.editNode)

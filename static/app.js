@@ -257,11 +257,11 @@ on("click", async (event) => {
   });
 }
 
-// An address has no empty filters in it.
+// An address has no empty filters in it. The field "was" may be empty; it marks a form.
 on("htmx:config:request", (event) => {
   const { method, body } = event.detail.ctx.request;
   if (method !== "GET" || !(body instanceof FormData)) return;
-  for (const [name, value] of [...body]) if (value === "") body.delete(name);
+  for (const [name, value] of [...body]) if (value === "" && name !== "was") body.delete(name);
 });
 
 // Focus survives a list that is drawn again.

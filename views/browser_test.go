@@ -82,7 +82,7 @@ func fakeNodes(t *testing.T, r *http.Request) Nodes {
 		Query: connexa.ListQuery{Filter: filter, Sort: connexa.ParseSort(r.URL.Query().Get("sort")), Size: 50},
 		Page:  connexa.NodePage{Total: 300, Next: "c"}, Fleet: 300, Rows: sampleRows(), Kinds: []connexa.RunKind{connexa.RunPing}, Stream: "/events?page=nodes",
 	}
-	return Nodes{NodeFilters{filter, connexa.Facets{Total: 300, Statuses: map[connexa.Status]int{connexa.PingOK: 200, connexa.PingFailed: 100}, Countries: []connexa.Facet{{Value: "DE", Count: 3}}}, 300}, l}
+	return Nodes{NodeFilters{Filter: filter, Facets: connexa.Facets{Total: 300, Statuses: map[connexa.Status]int{connexa.PingOK: 200, connexa.PingFailed: 100}, Countries: []connexa.Facet{{Value: "DE", Count: 3}}}, Fleet: 300}, l}
 }
 
 // stream answers /events with f.messages, or with f.refusal.

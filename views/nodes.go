@@ -29,6 +29,7 @@ type NodeList struct {
 	Stream string            // URL of the event stream for exactly these rows
 	Speeds bool              // show the speed column, even if no row has a speed
 	Serves bool              // services can be started here
+	Unread bool              // the filter cannot be read: there are no rows
 }
 
 // NodeRow is one node of the list.

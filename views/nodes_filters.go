@@ -13,6 +13,9 @@ type NodeFilters struct {
 	Filter connexa.Filter
 	Facets connexa.Facets // of the nodes that the filter selects
 	Fleet  int            // number of all nodes
+
+	Text    string                // of the search field, if there is a Problem
+	Problem connexa.FilterProblem // with Text
 }
 
 // facetMenu is the menu of a filter: one field with its values.
@@ -117,7 +120,7 @@ func (l NodeList) activeFilters(p *i18n.Printer) []filterChip {
 	var list []filterChip
 	for i, t := range l.Query.Filter.Terms {
 		switch {
-		case t.Field == "status" && !t.Not, t.Field == "is" && !t.Not:
+		case !t.Not && (t.Field == "status" || t.Field == "is"):
 			continue
 		case t.Op != connexa.OpIs || t.Not:
 			list = append(list, filterChip{t.String(), l.withoutValue(i, 0)})
@@ -167,6 +170,10 @@ func filterWord(p *i18n.Printer, name, value string) string {
 		return emptyText(p, name)
 	case name == "encryption":
 		return p.T("encryption." + value)
+	case name == "status":
+		return p.T("status." + value)
+	case value == connexa.NoValue:
+		return p.T("search.none")
 	default:
 		return value
 	}

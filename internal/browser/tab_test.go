@@ -227,7 +227,7 @@ func (b *tab) pressKey(key string) {
 		down.Code, down.WindowsVirtualKeyCode = key, 27
 	case "Tab":
 		down.Code, down.WindowsVirtualKeyCode = key, 9
-	case "End", "Home", "ArrowLeft", "ArrowRight":
+	case "End", "Home", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown":
 		down.Code = key
 	default:
 		down.Text = key

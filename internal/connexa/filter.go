@@ -80,17 +80,21 @@ func (f Filter) Without(field string) Filter {
 	return Filter{slices.DeleteFunc(slices.Clone(f.Terms), func(t Term) bool { return t.Field == field })}
 }
 
-// Typed returns the terms of f for which a page with the facets has no control.
-func (f Filter) Typed() Filter {
-	seen := make(map[string]bool)
-	return Filter{slices.DeleteFunc(slices.Clone(f.Terms), func(t Term) bool {
-		field := FieldNamed(t.Field)
-		if field == nil || !field.Facet || t.Op != OpIs || t.Not || seen[t.Field] {
-			return false
-		}
-		seen[t.Field] = true
-		return true
-	})}
+// WithChoice returns f with the values of the first term "field:values", which is not
+// negated. Without values that term is left out; a missing one comes last.
+func (f Filter) WithChoice(field string, values []string) Filter {
+	terms := slices.Clone(f.Terms)
+	i := slices.IndexFunc(terms, func(t Term) bool { return t.Field == field && t.Op == OpIs && !t.Not })
+	switch {
+	case i < 0 && len(values) == 0:
+	case i < 0:
+		terms = append(terms, FilterBy(field, values...).Terms...)
+	case len(values) == 0:
+		terms = slices.Delete(terms, i, i+1)
+	default:
+		terms[i].Values = slices.Clone(values)
+	}
+	return Filter{terms}
 }
 
 // Has reports whether f has a term that requires value, which is one of several or alone.
@@ -312,32 +316,31 @@ func (f Filter) Values() url.Values {
 }
 
 // ParseFilter reads a filter from a query: "q" in the filter language, and parameters
-// with the names of fields, as forms and older URLs have them. An unknown value is an
-// error: without it, a deletion could affect more nodes than were shown.
+// with the names of fields, as forms and older URLs have them. A form has in "was" the
+// filter that it showed: a field with the same values as there was not touched, and "q"
+// says what it is; any other replaces the values in "q". An unknown value is an error:
+// without it, a deletion could affect more nodes than were shown.
 func ParseFilter(v url.Values) (Filter, error) {
 	f, err := ReadFilter(v.Get("q"))
 	if err != nil {
 		return Filter{}, err
 	}
+	was, err := ReadFilter(v.Get("was"))
+	if err != nil {
+		was = Filter{}
+	}
 	for _, field := range fields {
-		t := Term{Field: field.Name, Op: OpIs}
-		for _, value := range v[field.Name] {
-			if value == "" {
-				continue
-			}
-			value, problem := field.check(OpIs, value)
-			if !problem.IsZero() {
-				return Filter{}, &Error{Code: Invalid, Text: problem}
-			}
-			if !slices.Contains(t.Values, value) {
-				t.Values = append(t.Values, value)
-			}
+		values, err := field.checkAll(v[field.Name])
+		if err != nil {
+			return Filter{}, err
 		}
 		switch {
-		case len(t.Values) > MaxChoices:
-			return Filter{}, Errorf(Invalid, "filter.many", MaxChoices)
-		case len(t.Values) > 0:
-			f.Terms = append(f.Terms, t)
+		case v.Has("was") && field.Facet:
+			if !sameTexts(values, was.Choice(field.Name)) {
+				f = f.WithChoice(field.Name, values)
+			}
+		case len(values) > 0 && !sameTexts(values, f.Choice(field.Name)):
+			f = f.And(FilterBy(field.Name, values...))
 		}
 	}
 	for _, is := range []string{IsSuspect, IsFlapping} {
@@ -346,6 +349,58 @@ func ParseFilter(v url.Values) (Filter, error) {
 		}
 	}
 	return f, nil
+}
+
+// checkAll returns the values of a parameter in the form of Field.Check, without empty
+// and repeated ones.
+func (f *Field) checkAll(texts []string) ([]string, error) {
+	var values []string
+	for _, value := range texts {
+		if value == "" {
+			continue
+		}
+		value, problem := f.check(OpIs, value)
+		if !problem.IsZero() {
+			return nil, &Error{Code: Invalid, Text: problem}
+		}
+		if !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	if len(values) > MaxChoices {
+		return nil, Errorf(Invalid, "filter.many", MaxChoices)
+	}
+	return values, nil
+}
+
+func sameTexts(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}
+
+// FilterProblem is what is wrong with the text of a filter.
+type FilterProblem struct {
+	Text Text
+	At   int // column of the problem, in characters from 1; 0: the problem has no place in the text
+}
+
+// FilterProblemOf returns the problem of an error of ReadFilter or ParseFilter. ok is
+// false for another error.
+func FilterProblemOf(err error) (p FilterProblem, ok bool) {
+	if CodeOf(err) != Invalid {
+		return p, false
+	}
+	p.Text = TextOf(err)
+	if p.Text.Key == "filter.at" && len(p.Text.Args) == 2 {
+		at, isNumber := p.Text.Args[0].(int)
+		text, isText := p.Text.Args[1].(Text)
+		if isNumber && isText {
+			return FilterProblem{text, at}, true
+		}
+	}
+	return p, true
 }
 
 // Selection is the set of nodes of an action: a list, or all that match a filter.

@@ -78,6 +78,15 @@ func TestParseFilter(t *testing.T) {
 		"suspect=1&flapping=1":                 "is:suspect is:flapping",
 		"q=-tag%3Ax&is=suspect":                "-tag:x is:suspect",
 		"sort=login&size=50":                   "",
+		"q=status%3Aping_ok&status=ping_ok":    "status:ping_ok",
+		// A form: only what differs from "was" was touched.
+		"q=a+country%3ADE&was=":                                                 "a country:DE",
+		"q=a+country%3ADE&was=country%3AFR&country=FR":                          "a country:DE",
+		"q=country%3ADE+a&was=country%3ADE":                                     "a",
+		"q=country%3ADE+a&was=country%3ADE&country=DE&country=FR":               "country:DE,FR a",
+		"q=-country%3ADE&was=-country%3ADE&country=DE":                          "-country:DE country:DE",
+		"q=a&was=status%3Aping_ok&status=ping_ok&status=login_ok&is=suspect":    "a status:ping_ok,login_ok is:suspect",
+		"q=country%3ADE%2CFR&was=country%3ADE%2CFR&country=FR&country=DE&tag=x": "country:DE,FR tag:x",
 	} {
 		v, err := url.ParseQuery(query)
 		if err != nil {
@@ -104,8 +113,13 @@ func TestFilterParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := f.Typed().String(); got != "a -country:US country:DE speed>1" {
-		t.Errorf("typed: %s", got)
+	for want, values := range map[string][]string{
+		"a -country:US country:DE speed>1 is:suspect":            nil, // the next of the two terms is left
+		"a country:PL -country:US country:DE speed>1 is:suspect": {"PL"},
+	} {
+		if got := f.WithChoice("country", values).String(); got != want {
+			t.Errorf("with the countries %q: %s", values, got)
+		}
 	}
 	if got := f.Without("country").String(); got != "a speed>1 is:suspect" {
 		t.Errorf("without the countries: %s", got)
