@@ -49,7 +49,7 @@ func (p *parts) newApp() app.App {
 		Clients: app.NewClients(env, p.db, p.usage, services), History: app.NewHistory(env, p.db, settings), Imports: app.NewImports(env, p.db, runs),
 		Monitor: app.NewMonitor(env, p.db, settings, answerFirst), Nodes: app.NewNodes(env, p.db, settings),
 		Profiles: app.NewProfiles(env, p.db, p.exits, p.db), Runs: runs, Services: services, Settings: settings,
-		Speed: app.NewSpeed(env, p.db, settings, restful{}, app.SpeedMeters{Try: p.try}), VPNs: vpns,
+		Speed: app.NewSpeed(env, p.db, settings, restful{}, app.SpeedMeters{Try: p.try}), VPNs: vpns, Views: app.NewViews(env, p.db, p.db),
 	}
 }
 

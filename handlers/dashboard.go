@@ -41,6 +41,13 @@ func (h *Handlers) dashboardView(ctx context.Context) (v views.Dashboard, err er
 	if v.Uplink, err = h.history.Uplink(ctx); err != nil {
 		return v, err
 	}
+	tiles, err := h.views.Tiles(ctx, accountOf(ctx).id)
+	if err != nil {
+		return v, err
+	}
+	for _, t := range tiles {
+		v.Views = append(v.Views, views.ViewTile{View: t.View, Count: t.Count, Problem: t.Problem})
+	}
 	v.Offer, err = h.monitor.OffersMonitor(ctx)
 	return v, err
 }

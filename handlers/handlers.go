@@ -62,6 +62,7 @@ type Handlers struct {
 	services *app.Services
 	settings *app.Settings
 	speed    *app.Speed
+	views    *app.Views
 	vpns     *app.VPNs
 
 	broker    *events.Broker
@@ -121,7 +122,7 @@ func (h *Handlers) setServices(a app.App) {
 	h.acts = a.Acts
 	h.accounts, h.audit, h.channels, h.clients, h.history = a.Accounts, a.Audit, a.Channels, a.Clients, a.History
 	h.imports, h.monitor, h.nodes, h.profiles, h.runs = a.Imports, a.Monitor, a.Nodes, a.Profiles, a.Runs
-	h.services, h.settings, h.speed, h.vpns = a.Services, a.Settings, a.Speed, a.VPNs
+	h.services, h.settings, h.speed, h.views, h.vpns = a.Services, a.Settings, a.Speed, a.Views, a.VPNs
 }
 
 // cookieName adds the prefix __Host- if browsers use https. It binds the cookie to this

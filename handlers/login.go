@@ -41,6 +41,11 @@ func (h *Handlers) logIn(w http.ResponseWriter, r *http.Request) error {
 		form.Problem, form.Wait = connexa.TextOf(err), wait
 		return h.renderStatus(w, r, status, views.Login(h.layoutData(w, r, connexa.T("login.title"), views.NavNone), form))
 	}
+	if form.Next == "/" {
+		if form.Next, err = h.startPage(r.Context(), account.ID); err != nil {
+			return err
+		}
+	}
 	return h.redirectTo(w, r, form.Next)
 }
 

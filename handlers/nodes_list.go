@@ -29,7 +29,11 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := h.nodesView(r.Context(), q)
+	display, err := h.readDisplay(r, r.URL.Query())
+	if err != nil {
+		return err
+	}
+	v, err := h.nodesView(r.Context(), q, display)
 	if err != nil {
 		return err
 	}
@@ -41,7 +45,7 @@ func (h *Handlers) listNodes(w http.ResponseWriter, r *http.Request) error {
 		if typed, err := connexa.ReadFilter(r.URL.Query().Get("q")); err != nil || !r.URL.Query().Has("was") || typed.String() != q.Filter.String() {
 			parts = append(parts, views.SearchPartial(v.Filters))
 		}
-		w.Header().Set("HX-Push-Url", views.NodesURL(connexa.ListQuery{Filter: q.Filter, Sort: q.Sort, Cursor: q.Cursor}))
+		w.Header().Set("HX-Push-Url", v.List.URL())
 		return h.renderFragment(w, r, templ.Join(parts...))
 	}
 	pg := h.layoutData(w, r, connexa.T("nodes.title"), views.NavNodes)
@@ -59,11 +63,17 @@ func (h *Handlers) showUnreadFilter(w http.ResponseWriter, r *http.Request, f vi
 		return err
 	}
 	f.Facets, f.Fleet = whole.Facets, whole.Fleet
+	list := views.NodeList{Fleet: max(f.Fleet, 1), Unread: true}
+	d, err := h.readDisplay(r, r.URL.Query())
+	if err != nil {
+		return err
+	}
+	list.View, list.OwnView = d.view, d.view != nil && d.view.AccountID == accountOf(r.Context()).id
 	pg := h.layoutData(w, r, connexa.T("nodes.title"), views.NavNodes)
-	return h.renderStatus(w, r, http.StatusUnprocessableEntity, views.NodesPage(pg, views.Nodes{Filters: f, List: views.NodeList{Fleet: max(f.Fleet, 1), Unread: true}}))
+	return h.renderStatus(w, r, http.StatusUnprocessableEntity, views.NodesPage(pg, views.Nodes{Filters: f, List: list}))
 }
 
-func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.Nodes, error) {
+func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery, d listDisplay) (views.Nodes, error) {
 	filters, err := h.nodeFilters(ctx, q.Filter)
 	if err != nil {
 		return views.Nodes{}, err
@@ -89,7 +99,13 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery) (views.No
 	}
 	v.List.Serves = h.services.Serves()
 	v.List.Speeds = plan.Endpoints > 0
-	v.List.Stream = nodesStreamURL(q.Filter, page.Nodes, v.List.Speeds)
+	d.setDisplay(&v.List)
+	account := accountOf(ctx).id
+	v.List.OwnView = d.view != nil && d.view.AccountID == account
+	if v.List.Views, err = h.views.AllViews(ctx, account); err != nil {
+		return views.Nodes{}, err
+	}
+	v.List.Stream = nodesStreamURL(q.Filter, page.Nodes, v.List.Columns)
 	if v.List.Fleet == 0 { // the page has neither rows nor counts
 		v.List.Stream = firstStream
 	}

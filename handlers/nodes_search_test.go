@@ -14,7 +14,7 @@ import (
 func (b *browser) completions(filter string) []string {
 	b.p.t.Helper()
 	at := len([]rune(filter[:strings.Index(filter, "|")]))
-	a := b.get("/nodes/complete?" + url.Values{"q": {strings.Replace(filter, "|", "", 1)}, "at": {strconv.Itoa(at)}}.Encode()).hasStatus(b.p.t, http.StatusOK)
+	a := b.get("/nodes/complete?"+url.Values{"q": {strings.Replace(filter, "|", "", 1)}, "at": {strconv.Itoa(at)}}.Encode()).hasStatus(b.p.t, http.StatusOK)
 	list := []string{}
 	for _, m := range regexp.MustCompile(`data-text="([^"]*)"(?s:.*?)</div>`).FindAllStringSubmatch(a.body, -1) {
 		text := m[1]

@@ -17,15 +17,12 @@ import (
 // filters.
 const facetsEvery = 500 * time.Millisecond
 
-// nodesStreamURL returns the stream URL of a list with exactly these rows and their
-// columns.
-func nodesStreamURL(f connexa.Filter, nodes []connexa.Node, speeds bool) string {
+// nodesStreamURL returns the stream URL of a list with exactly these rows and columns.
+func nodesStreamURL(f connexa.Filter, nodes []connexa.Node, columns []connexa.ListColumn) string {
 	v := f.Values()
 	v.Set("page", "nodes")
 	v.Set("rows", encodeRows(idsOf(nodes)))
-	if speeds || measuredSpeed(nodes) {
-		v.Set("speed", "1")
-	}
+	v.Set("cols", connexa.FormatListColumns(columns))
 	return "/events?" + v.Encode()
 }
 
@@ -43,14 +40,17 @@ func (h *Handlers) nodesPageStream(v url.Values) (*pageStream, error) {
 	for _, id := range ids {
 		f.rows[id] = true
 	}
-	speed := v.Get("speed") == "1"
+	columns := connexa.ParseListColumns(v.Get("cols"))
+	if columns == nil {
+		columns = connexa.DefaultListColumns(false, h.services.Serves())
+	}
 	f.panelName = "nodes " + filter.String()
 	left := make(map[int64]bool, len(ids))
 	for _, id := range ids {
 		left[id] = true
 	}
 	f.row = func(ctx context.Context, ids []int64) ([]templ.Component, error) {
-		parts, gone, err := h.sharedRows(ctx, ids, speed, f.since)
+		parts, gone, err := h.sharedRows(ctx, ids, columns, f.since)
 		for _, id := range gone {
 			delete(left, id)
 		}
@@ -92,8 +92,8 @@ func (h *Handlers) emptyNodesPageStream() *pageStream {
 
 // sharedRows draws the current rows of the node list, to be swapped in, from values that
 // were read at since or later. The rows of deleted nodes are removed.
-func (h *Handlers) sharedRows(ctx context.Context, ids []int64, speed bool, since time.Time) (parts []templ.Component, gone []int64, err error) {
-	prefix := sharedName(ctx, "row", strconv.FormatBool(speed)) + " "
+func (h *Handlers) sharedRows(ctx context.Context, ids []int64, columns []connexa.ListColumn, since time.Time) (parts []templ.Component, gone []int64, err error) {
+	prefix := sharedName(ctx, "row", connexa.FormatListColumns(columns)) + " "
 	names := make([]string, len(ids))
 	for i, id := range ids {
 		names[i] = prefix + strconv.FormatInt(id, 10)
@@ -105,7 +105,7 @@ func (h *Handlers) sharedRows(ctx context.Context, ids []int64, speed bool, sinc
 				return nil, err
 			}
 		}
-		rows, err := h.nodeRows(ctx, ids, speed)
+		rows, err := h.nodeRows(ctx, ids, columns)
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +130,7 @@ func (h *Handlers) sharedRows(ctx context.Context, ids []int64, speed bool, sinc
 }
 
 // nodeRows draws the current rows of nodes that exist.
-func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (map[int64]string, error) {
+func (h *Handlers) nodeRows(ctx context.Context, ids []int64, columns []connexa.ListColumn) (map[int64]string, error) {
 	nodes, err := h.nodes.NodesByID(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (h *Handlers) nodeRows(ctx context.Context, ids []int64, speed bool) (map[i
 	}
 	drawn := make(map[int64]string, len(rows))
 	for _, row := range rows {
-		if drawn[row.ID], err = renderParts(ctx, views.RowSwap(row, speed)); err != nil {
+		if drawn[row.ID], err = renderParts(ctx, views.RowSwap(columns, row)); err != nil {
 			return nil, err
 		}
 	}

@@ -351,7 +351,8 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 	if _, err := p.app.Acts.StartAct(t.Context(), connexa.Selection{IDs: []int64{2}}, 1, connexa.Bulk{Kind: connexa.BulkDelete}); err != nil {
 		t.Fatal(err)
 	}
-	parts, _, err := p.h.sharedRows(t.Context(), []int64{1, 2}, false, time.Now())
+	columns := connexa.DefaultListColumns(false, false)
+	parts, _, err := p.h.sharedRows(t.Context(), []int64{1, 2}, columns, time.Now())
 	if err != nil || len(parts) != 2 {
 		t.Fatalf("%d parts, %v", len(parts), err)
 	}
@@ -371,7 +372,7 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
 	p := startPanel(t)
 	p.newBrowser().logIn().addNodes("192.0.2.1", "192.0.2.2")
-	stream, err := url.Parse(nodesStreamURL(connexa.FilterText("192"), []connexa.Node{{ID: 1}, {ID: 2}}, false))
+	stream, err := url.Parse(nodesStreamURL(connexa.FilterText("192"), []connexa.Node{{ID: 1}, {ID: 2}}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +398,7 @@ func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
 
 func TestNodePageStreamsRefuseUnsignedRows(t *testing.T) {
 	p := startPanel(t)
-	stream, err := url.Parse(nodesStreamURL(connexa.FilterText("x"), []connexa.Node{{ID: 3}, {ID: 9}}, false))
+	stream, err := url.Parse(nodesStreamURL(connexa.FilterText("x"), []connexa.Node{{ID: 3}, {ID: 9}}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -144,7 +144,7 @@ func BenchmarkSpark(b *testing.B) {
 		w := httptest.NewRecorder()
 		parts := make([]templ.Component, len(rows))
 		for i, row := range rows {
-			parts[i] = views.Row(row, true)
+			parts[i] = views.Row(connexa.DefaultListColumns(true, false), row)
 		}
 		if err := templ.Join(parts...).Render(ctx, w); err != nil {
 			b.Fatal(err)

@@ -19,7 +19,8 @@ type preferences struct {
 	Lang    string        `json:"lang,omitempty"`    // empty means the language of the browser
 	Theme   string        `json:"theme,omitempty"`   // "light" or "dark"; empty means that of the system
 	Size    int           `json:"size,omitempty"`    // rows per page of the node list; zero means the default
-	Columns []string      `json:"columns,omitempty"` // of the node list; nil means the default
+	Columns []string      `json:"columns,omitempty"` // of the node list, as FormatListColumns writes each; nil means the default
+	Density string        `json:"density,omitempty"` // of the node list
 	Flash   []views.Toast `json:"flash,omitempty"`   // shown once, on the next page
 }
 

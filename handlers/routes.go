@@ -61,6 +61,8 @@ func (h *Handlers) registerRoutes() *guards {
 	a.authenticated("GET /nodes", h.listNodes)
 	a.authenticated("POST /nodes", h.addNode)
 	a.authenticated("GET /nodes/complete", h.completeFilter)
+	a.authenticated("GET /nodes/columns", h.chooseColumns)
+	a.authenticated("POST /nodes/columns", h.saveColumns)
 	a.authenticated("GET /nodes/new", h.newNode)
 	a.authenticated("GET /nodes/{id}", h.showNode)
 	a.authenticated("GET /nodes/{id}/edit", h.editNode)
@@ -78,6 +80,18 @@ func (h *Handlers) registerRoutes() *guards {
 	a.slow("POST /bin/restore", h.restoreNodes)
 	a.slow("POST /bin/purge", h.purgeNodes)
 	a.slow("GET /nodes/{id}/history.csv", h.exportHistory)
+
+	// Views of the node list.
+	a.authenticated("GET /views", h.listViews)
+	a.authenticated("POST /views", h.addView)
+	a.authenticated("GET /views/new", h.newView)
+	a.authenticated("GET /views/start", h.showStart)
+	a.authenticated("GET /views/{id}", h.showView)
+	a.authenticated("GET /views/{id}/edit", h.editView)
+	a.authenticated("POST /views/{id}/edit", h.saveView)
+	a.authenticated("POST /views/{id}/update", h.updateView)
+	a.authenticated("POST /views/{id}/start", h.setStartView)
+	a.authenticated("POST /views/{id}/delete", h.deleteView)
 
 	// Services.
 	a.authenticated("GET /services", h.listServices)

@@ -73,6 +73,8 @@
   on("input", (event) => {
     if (event.target !== input() || event.isComposing) return;
     clearTimeout(timer);
+    const before = event.target.value.slice(0, event.target.selectionStart);
+    if (before === "" || /\s$/.test(before)) return close(); // all fields would cover the list
     timer = setTimeout(load, WAIT);
   });
   on("keydown", (event) => {

@@ -80,7 +80,7 @@ func fakeNodes(t *testing.T, r *http.Request) Nodes {
 	}
 	l := NodeList{
 		Query: connexa.ListQuery{Filter: filter, Sort: connexa.ParseSort(r.URL.Query().Get("sort")), Size: 50},
-		Page:  connexa.NodePage{Total: 300, Next: "c"}, Fleet: 300, Rows: sampleRows(), Kinds: []connexa.RunKind{connexa.RunPing}, Stream: "/events?page=nodes",
+		Page:  connexa.NodePage{Total: 300, Next: "c"}, Fleet: 300, Rows: sampleRows(), Kinds: []connexa.RunKind{connexa.RunPing}, Stream: "/events?page=nodes", Columns: usualColumns,
 	}
 	return Nodes{NodeFilters{Filter: filter, Facets: connexa.Facets{Total: 300, Statuses: map[connexa.Status]int{connexa.PingOK: 200, connexa.PingFailed: 100}, Countries: []connexa.Facet{{Value: "DE", Count: 3}}}, Fleet: 300}, l}
 }
@@ -192,7 +192,7 @@ func TestRowsTurnLive(t *testing.T) {
 	row := sampleRows()[10]
 	row.Status, row.Basis = connexa.PingOK, connexa.Basis{Kind: connexa.Ping, At: now, Reached: connexa.Control}
 	row.Last = connexa.Outcome{Kind: connexa.Ping, At: now, Reached: connexa.Control}
-	f.sendPartial(t, templ.Join(RowSwap(row, true), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}, nil), RowGone(10)))
+	f.sendPartial(t, templ.Join(RowSwap(usualColumns, row), RunsBarPartial([]RunBar{{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, Tally: connexa.Tally{Total: 5, Good: 1}}}, nil), RowGone(10)))
 	waitUntil(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping OK"`)
 	waitUntil(t, ctx, `document.querySelector("#runs-bar .run") && !document.querySelector("#node-10")`)
 	if fetchPage(t, ctx, `document.querySelector("#pick-node-11").checked`) != true {
@@ -215,7 +215,7 @@ func TestStreamThatNeverBeganIsTriedAgain(t *testing.T) {
 	waitUntil(t, ctx, `document.querySelector("#live").hidden && document.querySelector("#stream")._htmx?.sse`)
 	row := sampleRows()[10]
 	row.Status = connexa.PingFailed
-	f.sendPartial(t, RowSwap(row, true))
+	f.sendPartial(t, RowSwap(usualColumns, row))
 	waitUntil(t, ctx, `document.querySelector("#node-11 .badge").textContent === "Ping failed"`)
 }
 

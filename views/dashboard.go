@@ -14,6 +14,7 @@ type Dashboard struct {
 	Runs   []connexa.Run  // the latest runs, newest first
 	Uplink connexa.Uplink // zero if never measured
 	Offer  bool           // offer to switch the monitor on
+	Views  []ViewTile     // the views with a tile
 }
 
 // tile is a count that links to the counted nodes.

@@ -488,7 +488,7 @@ func brand() templ.Component {
 			templ_7745c5c3_Var22 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "<a class=\"brand\" href=\"/\"><svg viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2.2\" stroke-linecap=\"round\" aria-hidden=\"true\"><path d=\"M17.5 6.5a7.5 7.5 0 1 0 0 11\"></path><path d=\"M13 12h8\"></path><circle cx=\"12\" cy=\"12\" r=\"1.4\" fill=\"currentColor\"></circle></svg> <span>Connexa</span></a>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "<a class=\"brand\" href=\"/views/start\"><svg viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2.2\" stroke-linecap=\"round\" aria-hidden=\"true\"><path d=\"M17.5 6.5a7.5 7.5 0 1 0 0 11\"></path><path d=\"M13 12h8\"></path><circle cx=\"12\" cy=\"12\" r=\"1.4\" fill=\"currentColor\"></circle></svg> <span>Connexa</span></a>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

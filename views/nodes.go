@@ -27,9 +27,20 @@ type NodeList struct {
 	Rows   []NodeRow         // one for each of Page.Nodes
 	Kinds  []connexa.RunKind // kinds of runs that can be started
 	Stream string            // URL of the event stream for exactly these rows
-	Speeds bool              // show the speed column, even if no row has a speed
+	Speeds bool              // the usual columns include the speed
 	Serves bool              // services can be started here
 	Unread bool              // the filter cannot be read: there are no rows
+
+	Columns []connexa.ListColumn
+	Density connexa.Density
+	Chosen  bool // somebody has chosen Columns: they are not the usual ones, and have fixed widths
+
+	Cols         string          // the columns in the URL; empty: it has none
+	AskedDensity connexa.Density // the density in the URL; empty: it has none
+
+	View    *connexa.View  // in the URL; nil: none
+	OwnView bool           // the account may change View
+	Views   []connexa.View // that the account may use
 }
 
 // NodeRow is one node of the list.
@@ -87,7 +98,7 @@ func (l NodeList) pagerArgs() Pager {
 		}
 		q := l.Query
 		q.Cursor, q.Size = cursor, 0
-		return NodesURL(q)
+		return l.url(q)
 	}
 	return Pager{
 		From: min(l.Page.From+1, l.Page.Total), To: l.Page.From + len(l.Rows), Total: l.Page.Total,
@@ -98,7 +109,19 @@ func (l NodeList) pagerArgs() Pager {
 func (l NodeList) sizeURL(size int) string {
 	q := l.Query
 	q.Cursor, q.Size = "", size
-	return NodesURL(q)
+	return l.url(q)
+}
+
+// URL returns the address of the list. The page size is a preference of the reader.
+func (l NodeList) URL() string {
+	q := l.Query
+	q.Size = 0
+	return l.url(q)
+}
+
+// chooserURL returns the URL of the choice of columns for this list.
+func (l NodeList) chooserURL() string {
+	return "/nodes/columns?back=" + url.QueryEscape(l.URL())
 }
 
 // selectionFields returns the filter as form fields, for acts on all matching nodes.
@@ -116,67 +139,6 @@ func hiddenFields(v url.Values) []Hidden {
 	}
 	slices.SortStableFunc(list, func(a, b Hidden) int { return strings.Compare(a.Name, b.Name) })
 	return list
-}
-
-// showsSpeed reports whether the list has a speed column.
-func (l NodeList) showsSpeed() bool {
-	return l.Speeds || slices.ContainsFunc(l.Rows, func(r NodeRow) bool { return r.Last.DownBits > 0 })
-}
-
-// column is one column heading of the list.
-type column struct {
-	class string
-	key   connexa.SortKey // empty if the list cannot be sorted by it
-	label string
-	desc  bool // the first click sorts in descending order
-}
-
-func (l NodeList) tableColumns(p *i18n.Printer) []column {
-	list := []column{
-		{"state", connexa.SortStatus, p.T("nodes.column.status"), true},
-		{"where", connexa.SortAddress, p.T("nodes.column.server"), false},
-		{"place", connexa.SortPlace, p.T("nodes.column.place"), false},
-		{"why-cell", connexa.SortStep, p.T("nodes.column.why"), true},
-		{"num late", connexa.SortLatency, p.T("nodes.column.latency"), false},
-	}
-	if l.showsSpeed() {
-		list = append(list, column{"num fast", connexa.SortSpeed, p.T("nodes.column.speed"), true})
-	}
-	if l.Serves {
-		list = append(list, column{"serve", "", p.T("services.one"), false})
-	}
-	return append(list, column{"num seen", connexa.SortChecked, p.T("nodes.column.checked"), true})
-}
-
-// sortedBy returns the value of aria-sort for a column.
-func (l NodeList) sortedBy(c column) string {
-	switch {
-	case l.sortHref().Key != c.key:
-		return "none"
-	case l.sortHref().Desc:
-		return "descending"
-	default:
-		return "ascending"
-	}
-}
-
-func (l NodeList) sortHref() connexa.Sort {
-	if l.Query.Sort.Key == "" {
-		return connexa.Sort{Key: connexa.SortAddress}
-	}
-	return l.Query.Sort
-}
-
-// sortURL returns the URL that sorts by c, or reverses the order if the list is
-// already sorted by c.
-func (l NodeList) sortURL(c column) string {
-	q := l.Query
-	q.Cursor, q.Size = "", 0
-	q.Sort = connexa.Sort{Key: c.key, Desc: c.desc}
-	if l.sortHref().Key == c.key {
-		q.Sort.Desc = !l.sortHref().Desc
-	}
-	return NodesURL(q)
 }
 
 // chipID returns the id of a chip: its value or, if the value is "1", its name.

@@ -143,7 +143,7 @@ func (l NodeList) withoutValue(term, value int) string {
 	} else {
 		f.Terms = slices.Delete(f.Terms, term, term+1)
 	}
-	return NodesURL(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})
+	return l.url(connexa.ListQuery{Filter: f, Sort: l.Query.Sort})
 }
 
 // filterName names a field of a filter.

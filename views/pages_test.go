@@ -105,7 +105,7 @@ func TestOnlyAQuestionCarriesItsAnswer(t *testing.T) {
 func TestRowIsTheSameOnTheStream(t *testing.T) {
 	p := i18n.New(i18n.English, nil).At(now)
 	row := sampleRows()[7]
-	table, stream := renderPage(t, p, Row(row, false)), renderPage(t, p, RowSwap(row, false))
+	table, stream := renderPage(t, p, Row(usualColumns, row)), renderPage(t, p, RowSwap(usualColumns, row))
 	if !strings.Contains(stream, table) {
 		t.Error("the streamed row is not the row of the table")
 	}
@@ -119,7 +119,7 @@ func TestPagesEscape(t *testing.T) {
 	const evil = `"><script>alert(1)</script>`
 	row := sampleRows()[0]
 	row.Login, row.City, row.Provider, row.Address = evil, evil, evil, evil
-	if page := renderPage(t, p, Row(row, true)); strings.Contains(page, "<script") {
+	if page := renderPage(t, p, Row(usualColumns, row)); strings.Contains(page, "<script") {
 		t.Error("a row lets markup through")
 	}
 	n := sampleNode()

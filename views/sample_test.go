@@ -48,6 +48,23 @@ func nodeListSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...Run
 		Rows:   sampleRows(),
 		Kinds:  []connexa.RunKind{connexa.RunPing},
 		Stream: "/events?page=nodes&rows=x",
+
+		Columns: usualColumns,
+	}
+	view := connexa.View{ID: 2, AccountID: 1, Owner: "admin", Name: "German nodes that answer", Shared: true, Query: "country:DE status:ping_ok", Tile: true, Start: true}
+	list.Views = []connexa.View{view, {ID: 3, AccountID: 9, Owner: "jo", Name: "Old", Query: "colour:red", Shared: true}, {ID: 4, AccountID: 1, Owner: "admin", Name: "Everything"}}
+	many := list
+	many.View, many.OwnView = &view, true
+	many.Columns, many.Chosen = nil, true
+	for _, name := range connexa.ListColumnNames() {
+		many.Columns = append(many.Columns, connexa.ListColumn{Name: name})
+	}
+	compact := many
+	compact.Columns, compact.Density = connexa.ParseListColumns("server:260,tags,comment,status,provider,checked"), connexa.Compact
+	chooser := ColumnChooser{Density: connexa.Compact, Back: "/nodes?q=x", Moved: "tags"}
+	for i, c := range many.Columns {
+		c.Width = []int{0, 0, 220}[i%3]
+		chooser.Choices = append(chooser.Choices, ColumnChoice{c, i < 9})
 	}
 	narrowed := list
 	narrowed.Query.Filter = connexa.FilterText("ops").And(connexa.FilterBy("cause", "tcp.timeout")).And(connexa.FilterBy("country", "CA"))
@@ -71,8 +88,19 @@ func nodeListSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...Run
 	banners.Banners = []Banner{{ID: "banner-key", Tone: ToneWarn, Title: connexa.T("nodes.empty.title"), Text: connexa.T("nodes.empty.text"), Action: &Action{Text: connexa.T("ui.save"), URL: "/x"}}}
 	banners.Toasts = []Toast{{Tone: ToneGood, Text: connexa.T("history.added")}, {Tone: ToneBad, Text: connexa.T("error.internal")}}
 	return map[string]templ.Component{
-		"nodes":        NodesPage(at(NavNodes, p.T("nodes.title"), bar), Nodes{NodeFilters{Facets: facets}, list}),
-		"nodes-none":   NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Filter: narrowed.Query.Filter, Facets: facets}, narrowed}),
+		"nodes":         NodesPage(at(NavNodes, p.T("nodes.title"), bar), Nodes{NodeFilters{Facets: facets}, list}),
+		"nodes-none":    NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Filter: narrowed.Query.Filter, Facets: facets}, narrowed}),
+		"nodes-many":    NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Facets: facets, Fleet: 4688}, many}),
+		"nodes-compact": NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Facets: facets, Fleet: 4688}, compact}),
+		"nodes-columns": ColumnsPage(at(NavNodes, p.T("table.columns.title")), chooser),
+		"nodes-unread": NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{
+			NodeFilters{Facets: facets, Fleet: 4688, Text: "ops speed>fast x", Problem: connexa.FilterProblem{Text: connexa.T("filter.number", "fast"), At: 11}},
+			NodeList{Fleet: 4688, Unread: true},
+		}),
+		"views":      ViewsPage(at(NavNodes, p.T("views.title")), list.Views, 1),
+		"views-none": ViewsPage(at(NavNodes, p.T("views.title")), nil, 1),
+		"views-form": ViewFormPage(at(NavNodes, p.T("view.new")), ViewForm{ID: 2, Called: view.Name, Input: connexa.ViewInput{Name: view.Name, Query: "colour:red", Columns: "server,tags,comment:300", Sort: "-latency", Shared: true},
+			Errors: connexa.FieldErrors{"query": connexa.T("filter.at", 1, connexa.T("filter.field", "colour"))}}),
 		"nodes-first":  NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{}, first}),
 		"nodes-banner": NodesPage(banners, Nodes{NodeFilters{Facets: facets}, list}),
 	}
@@ -162,6 +190,8 @@ func runSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...RunBar) 
 	}
 }
 
+var usualColumns = connexa.DefaultListColumns(true, false)
+
 func sampleRows() []NodeRow {
 	row := func(id int64, s connexa.Status, address, login, city, state, country, provider string, o connexa.Outcome) NodeRow {
 		return NodeRow{Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin}, Node: connexa.Node{
@@ -195,6 +225,8 @@ func sampleRows() []NodeRow {
 	rows[4].Testing = true
 	rows[5].Basis.Reached, rows[5].Last.Reached = connexa.NoStep, connexa.NoStep // its service answered the probe
 	rows[5].Port = 11723
+	rows[1].Tags, rows[1].Comment = []string{"branch", "canada", "rented until March", "rack 4"}, "Rack 4, second from above; call Jo before a restart, and not on Fridays"
+	rows[6].Peer, rows[6].AllowPAP, rows[6].Flapping, rows[6].Plain = connexa.Peer{Vendor: "MikroTik", Host: "edge-7", Firmware: 1}, true, true, true
 	for i := int64(12); i < 24; i++ {
 		rows = append(rows, row(i, connexa.PingOK, fmt.Sprintf("192.0.2.%d", 100+i), "ops1", "Phoenix", "AZ", "US", "Example Cable", probe(time.Hour, connexa.Control, "", 90+int(i), 0)))
 	}

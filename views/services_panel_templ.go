@@ -575,7 +575,7 @@ func serviceBox(n Node) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if s.Latency > 0 {
-					templ_7745c5c3_Err = fact(p.T("nodes.column.latency"), p.Duration(s.Latency)).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = fact(p.T("table.column.latency"), p.Duration(s.Latency)).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -27,6 +27,7 @@ type App struct {
 	Settings *Settings
 	Speed    *Speed
 	VPNs     *VPNs
+	Views    *Views
 }
 
 // Env is what all types of App share.

@@ -49,7 +49,7 @@ const faint = `(() => {
 func TestContrast(t *testing.T) {
 	t.Parallel()
 	b := furnishedPanel(t).openTab(t)
-	b.expectErrors("status of 404")
+	b.expectErrors("status of 404", unprocessable)
 	b.logIn()
 	for _, theme := range []string{"light", "dark"} {
 		look{1280, theme, "en"}.applyTo(b)

@@ -197,8 +197,8 @@ func TestSort(t *testing.T) {
 		first = `document.querySelector("#list tbody .where a").textContent.trim()`
 		last  = `[...document.querySelectorAll("#list tbody .where a")].at(-1).textContent.trim()`
 	)
-	b.clickOn(`#sort-address`)
-	b.waitTrue(`document.querySelector("#sort-address").closest("th").getAttribute("aria-sort") !== "none"`)
+	b.clickOn(`#sort-server`)
+	b.waitTrue(`document.querySelector("#sort-server").closest("th").getAttribute("aria-sort") !== "none"`)
 	b.waitTrue(first)
 	one := getValue[string](b, first)
 	// A link may be clicked before htmx has processed it. Then the whole page loads, in
@@ -206,9 +206,9 @@ func TestSort(t *testing.T) {
 	for n := range 6 {
 		b.waitLive()
 		b.mustRun(mark)
-		b.clickOn(`#sort-address`)
+		b.clickOn(`#sort-server`)
 		b.waitTrue([]string{last, first}[n%2] + ` === ` + quoteJS(one))
-		if getValue[bool](b, `!!window.seen && document.activeElement.id === "sort-address"`) {
+		if getValue[bool](b, `!!window.seen && document.activeElement.id === "sort-server"`) {
 			return
 		}
 	}

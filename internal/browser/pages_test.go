@@ -15,7 +15,7 @@ import (
 
 // pages are the pages of a panel with nodes, a run and an import, each with id 1.
 var pages = []string{
-	"/", "/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1?period=quarter", "/nodes/1/edit", "/nodes/new", "/bin", "/imports", "/imports/1",
+	"/", "/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1?period=quarter", "/nodes/1/edit", "/nodes/new", "/nodes/columns", "/nodes?q=speed%3Efast", "/views", "/views/new?back=%2Fnodes", "/views/1/edit", "/nodes?view=1", "/bin", "/imports", "/imports/1",
 	"/runs", "/runs/1", "/services", "/audit", "/settings", "/channels", "/channels/new", "/channels/new?service=url", "/account", "/reauth", "/no-such-page",
 }
 
@@ -27,6 +27,7 @@ func furnishedPanel(t *testing.T) *panel {
 	c := p.newClient()
 	c.postForm("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
 	c.postForm("/services/start", map[string][]string{"id": {"1", "3"}, "count": {"2"}, "yes": {"1"}}) // one of the servers refuses
+	c.postForm("/views", map[string][]string{"name": {"Refused"}, "query": {"status:ping_failed"}, "cols": {"server,comment,tags,status,provider,checked"}, "shared": {"1"}, "tile": {"1"}})
 	c.postForm("/imports", map[string][]string{"test": {"none"}, "text": {
 		"ip,user,pass\n192.0.2.10,ops,Blue-Kite-7\n192.0.2.0-192.0.2.9,ops,Blue-Kite-9\n"}})
 	return p
@@ -36,7 +37,7 @@ func TestRussian(t *testing.T) {
 	t.Parallel()
 	english := onlyEnglish(t)
 	b := furnishedPanel(t).openTab(t)
-	b.expectErrors("status of 404")
+	b.expectErrors("status of 404", unprocessable)
 	b.logIn()
 	b.setLanguage(".side", "ru")
 	b.waitTrue(hasText("nav.side", "Узлы"))
@@ -121,7 +122,7 @@ func loadCatalogue(t *testing.T, lang string) map[string]string {
 func TestNarrow(t *testing.T) {
 	t.Parallel()
 	b := furnishedPanel(t).openTab(t)
-	b.expectErrors("status of 404")
+	b.expectErrors("status of 404", unprocessable)
 	b.setSize(390, 844)
 	b.logIn()
 	for _, lang := range []string{"en", "ru"} {

@@ -34,5 +34,6 @@ func (p *Panel) newApp() app.App {
 		Settings: settings,
 		Speed:    app.NewSpeed(env, p.db, settings, p.runner, p.speedMeters()),
 		VPNs:     app.NewVPNs(env, p.db, p.gateways, issuer, p.preflight.Missing, services),
+		Views:    app.NewViews(env, p.db, p.db),
 	}
 }
