@@ -221,16 +221,36 @@ on("click", async (event) => {
     one("a", row).focus({ preventScroll: true });
     row.scrollIntoView({ block: "nearest" });
   };
+  const range = (box) => box?.dispatchEvent(new MouseEvent("click", { shiftKey: true, bubbles: true, cancelable: true }));
   const keys = {
     "/": () => one("[data-search]")?.focus(),
     "?": () => one("#help")?.showModal(),
     j: () => move(1),
     k: () => move(-1),
     x: () => one("[data-rows] > .at .pick input")?.click(),
+    X: () => range(one("[data-rows] > .at .pick input")),
+    ".": () => openMenu(one("[data-rows] > .at td.menu button[popovertarget]")),
+  };
+  // The first entry of a menu that was opened by a key has the focus.
+  const openMenu = (button) => {
+    button?.click();
+    one("a, button", document.getElementById(button?.getAttribute("popovertarget")))?.focus();
   };
   on("keydown", (event) => {
+    const menu = event.target.closest(".menu-list");
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!menu || !step) return;
+    event.preventDefault();
+    const list = all("a, button", menu);
+    list[(list.indexOf(event.target) + step + list.length) % list.length]?.focus();
+  });
+  // The row of the keys stays the same one when it is drawn again.
+  let at = "";
+  on("htmx:before:swap", () => (at = one("[data-rows] > .at")?.id ?? ""));
+  on("htmx:after:swap", () => at && document.getElementById(at)?.classList.add("at"));
+  on("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (typing(event.target) || one("dialog[open]")) return;
+    if (typing(event.target) || one("dialog[open], [popover]:popover-open")) return;
     const act = keys[event.key];
     if (!act) return;
     event.preventDefault();

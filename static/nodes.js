@@ -1,4 +1,4 @@
-// The node list: completion in the search field.
+// The node list: completion in the search field, editors in its cells, whole texts.
 "use strict";
 
 // The search field is a combobox (WAI-ARIA) whose list the server writes: what can stand
@@ -116,4 +116,93 @@
   on("click", (event) => event.target === input() && input().value === "" && !isOpen() && load());
   on("focusout", (event) => event.target === input() && close());
   on("htmx:after:swap", () => input()?.setAttribute("aria-invalid", String(Boolean(one("#q-problem *")))));
+}
+
+// The editor of a cell. It is skipped while the stream draws its row again. Without its
+// column in the list, the editor is a dialog of the row's menu.
+{
+  const rowAt = () => one("[data-rows] > .at");
+  const close = (cell) => {
+    cell.removeAttribute("hx-morph-skip");
+    cell.classList.remove("editing");
+    one("a", cell.closest("tr"))?.focus({ preventScroll: true });
+  };
+  const cancel = (cell) => {
+    if (!cell?.shown) return;
+    cell.replaceChildren(...cell.shown);
+    delete cell.shown;
+    close(cell);
+  };
+  const edit = async (row, field) => {
+    const cell = one(`[data-inline="${field}"]`, row);
+    if (!cell) return one(`a[href*="field=${field}"]`, row)?.click();
+    if (cell.classList.contains("editing")) return;
+    cell.classList.add("editing");
+    cell.setAttribute("hx-morph-skip", "");
+    try {
+      const answer = await fetch(`/nodes/${row.id.replace("node-", "")}/inline?field=${field}`, { headers: { "HX-Request": "true" } });
+      if (!answer.ok) throw new Error(answer.status);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      cell.shown = [...cell.childNodes];
+      cell.replaceChildren(...page.body.children);
+      htmx.process(cell);
+      one("[name=text]", cell).select();
+    } catch {
+      close(cell);
+    }
+  };
+  on("dblclick", (event) => {
+    const cell = event.target.closest?.("[data-inline]");
+    if (cell && !event.target.closest("a, .inline")) edit(cell.closest("tr"), cell.dataset.inline);
+  });
+  on("click", (event) => {
+    if (event.target.closest?.("[data-inline-cancel]")) cancel(event.target.closest("[data-inline]"));
+  });
+  on("keydown", (event) => {
+    if (event.key !== "Escape" || !event.target.closest?.(".editing")) return;
+    event.preventDefault();
+    cancel(event.target.closest("[data-inline]"));
+  });
+  on("htmx:after:swap", () => {
+    for (const saved of all("[data-inline-done]")) {
+      const cell = saved.closest("[data-inline]");
+      saved.removeAttribute("data-inline-done");
+      if (cell) {
+        delete cell.shown;
+        close(cell);
+      } else {
+        saved.closest("dialog")?.close();
+      }
+    }
+    one(".editing [aria-invalid=true]")?.focus();
+  });
+
+  // A row without cut texts.
+  let whole = new Set();
+  const show = (row) => {
+    if (!row) return;
+    row.classList.toggle("whole") ? whole.add(row.id) : whole.delete(row.id);
+  };
+  on("htmx:after:swap", () => whole.forEach((id) => document.getElementById(id)?.classList.add("whole")));
+  on("click", (event) => {
+    if (matchMedia("(hover: none)").matches && event.target.closest?.("td .cut") && !event.target.closest("a")) show(event.target.closest(".node-list tr"));
+  });
+
+  const copy = () => {
+    const picked = one("#list tbody .pick :checked");
+    one('[formaction="/nodes/copy"]', picked ? one("#bulk") : (rowAt() ?? document.createElement("p")))?.click();
+  };
+  const keys = {
+    e: () => edit(rowAt(), "comment"),
+    t: () => edit(rowAt(), "tags"),
+    c: copy,
+    v: () => show(rowAt()),
+  };
+  on("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select") || one("dialog[open], [popover]:popover-open")) return;
+    if (!keys[event.key] || (event.key !== "c" && !rowAt())) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
 }

@@ -23,6 +23,7 @@ type nodeStore interface {
 	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
 	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
 	EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error)
+	EditNodeField(ctx context.Context, id, revision int64, field, was, text, by string) (before, after connexa.Node, err error)
 	ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) iter.Seq2[connexa.Exported, error]
 }
 

@@ -43,7 +43,7 @@ const maxViewName = 60
 func (in ViewInput) Parse() (View, error) {
 	errs := FieldErrors{}
 	v := View{
-		Name: DropHidden(in.Name), Shared: in.Shared, Tile: in.Tile, Start: in.Start,
+		Name: strings.TrimSpace(DropHidden(in.Name)), Shared: in.Shared, Tile: in.Tile, Start: in.Start,
 		Columns: ParseListColumns(in.Columns), Density: ParseDensity(in.Density),
 	}
 	switch {
