@@ -37,7 +37,8 @@ func newFake(t *testing.T) *fake {
 	mux.Handle("GET "+static.Prefix, static.Handler())
 	mux.HandleFunc("GET /nodes", func(w http.ResponseWriter, r *http.Request) {
 		if v := fakeNodes(t, r); r.Header.Get("HX-Request") == "true" {
-			f.render(t, w, r, NodeListPart(v.List))
+			w.Header().Set("HX-Push-Url", v.List.URL())
+			f.render(t, w, r, templ.Join(NodeListPart(v.List), FacetsPartial(v.Filters), FilterMenusPartial(v.Filters), SearchPartial(v.Filters)))
 		} else {
 			f.render(t, w, r, NodesPage(Page{Title: "Nodes", Nav: NavNodes, Account: "admin", Here: "/nodes"}, v))
 		}
@@ -231,8 +232,8 @@ func TestFiltersAndOrder(t *testing.T) {
 	f, ctx := newFake(t), newBrowser(t)
 	openPage(t, ctx, f.URL+"/nodes")
 	clickOn(t, ctx, "#chip-ping_failed")
-	waitUntil(t, ctx, `new URLSearchParams(location.search).get("status") === "ping_failed"`)
-	if got := fetchPage(t, ctx, `location.search`); got != "?status=ping_failed" {
+	waitUntil(t, ctx, `new URLSearchParams(location.search).get("q") === "status:ping_failed"`)
+	if got := fetchPage(t, ctx, `location.search`); got != "?q=status%3Aping_failed" {
 		t.Errorf("the address bar has %v", got)
 	}
 	waitSettled(t, ctx)
@@ -242,10 +243,10 @@ func TestFiltersAndOrder(t *testing.T) {
 	waitSettled(t, ctx)
 	pressKey(t, ctx, "/")
 	waitUntil(t, ctx, `document.activeElement.id === "q"`)
-	fetchPage(t, ctx, `document.activeElement.value = ""`) // keys of the driver type text even if the page prevents it
+	fetchPage(t, ctx, `document.activeElement.value = "status:ping_failed "`) // keys of the driver type text even if the page prevents it
 	pressKey(t, ctx, "ops")
-	waitUntil(t, ctx, `new URLSearchParams(location.search).get("q") === "ops"`)
-	if got := fetchPage(t, ctx, `location.search`); got != "?q=ops&status=ping_failed&sort=latency" {
+	waitUntil(t, ctx, `new URLSearchParams(location.search).get("q") === "status:ping_failed ops"`)
+	if got := fetchPage(t, ctx, `location.search`); got != "?q=status%3Aping_failed+ops&sort=latency" {
 		t.Errorf("the address bar has %v", got)
 	}
 	if got := fetchPage(t, ctx, `document.activeElement.id`); got != "q" {
@@ -256,7 +257,7 @@ func TestFiltersAndOrder(t *testing.T) {
 	clickOn(t, ctx, `[popovertarget="filter-country"]`)
 	waitUntil(t, ctx, `document.querySelector("#filter-country").matches(":popover-open")`)
 	clickOn(t, ctx, `#filter-country label`)
-	waitUntil(t, ctx, `new URLSearchParams(location.search).get("country") === "DE"`)
+	waitUntil(t, ctx, `new URLSearchParams(location.search).get("q") === "status:ping_failed ops country:DE"`)
 	if fetchPage(t, ctx, `document.querySelector("#filter-country").matches(":popover-open")`) != true {
 		t.Error("the menu closed at the first choice")
 	}
