@@ -142,7 +142,8 @@ func TestCopyRows(t *testing.T) {
 func TestStickyTable(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
-	p.newClient().addNode(silentFleet(30))
+	c := p.newClient()
+	c.addNode(silentFleet(30))
 	b := p.openTab(t)
 	b.logIn()
 	b.openPage("/nodes?cols=server,status,place,comment:400,provider:300,country:300,city:300,added")
@@ -155,6 +156,21 @@ func TestStickyTable(t *testing.T) {
 	b.mustRun(chromedp.Evaluate[chromedp.Void](scroll + `.scrollTo(500, 300)`))
 	b.waitTrue(scroll + `.scrollLeft === 500 && ` + scroll + `.scrollTop === 300 && Math.abs(` + left + ` - 44) < 2 && Math.abs(` + top + `) < 2`)
 	b.waitTrue(`document.elementFromPoint(` + scroll + `.getBoundingClientRect().left + 60, ` + scroll + `.getBoundingClientRect().top + 15).closest("th.where")`)
+	// The menu of a row is in sight, wherever the list was scrolled to.
+	const inside = `(() => { const menu = document.querySelector("#list td.menu [popover]:popover-open")?.getBoundingClientRect(); return menu && menu.top >= 0 && menu.bottom <= innerHeight && menu.left >= 0 && menu.right <= innerWidth })()`
+	b.clickOn(`#list tbody tr:nth-child(12) td.menu button[popovertarget]`)
+	b.waitTrue(inside)
+	b.pressKey("Escape")
+	b.setSize(390, 844)
+	b.openPage("/nodes?cols=server,comment,tags,status")
+	b.waitLive()
+	b.clickOn(`#list tbody tr td.menu button[popovertarget]`)
+	b.waitTrue(inside)
+	// It stays open when its row is drawn again.
+	id := getValue[string](b, `(document.querySelector("#list tbody tr").dataset.old = "1", document.querySelector("#list tbody tr").id.replace("node-", ""))`)
+	c.postForm("/nodes/"+id+"/inline", url.Values{"field": {"tags"}, "revision": {"1"}, "was": {""}, "text": {"seen"}})
+	b.waitTrue(`!document.querySelector("#list tbody tr").dataset.old && ` + inside)
+	b.setSize(1280, 860)
 
 	// With the usual columns the page scrolls, and the head stays at its top.
 	b.openPage("/nodes")
