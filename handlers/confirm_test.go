@@ -129,7 +129,7 @@ func TestDestructiveButtonsAskFirst(t *testing.T) {
 func TestOneServiceIsSwitchedAtOnce(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2")
 	for _, s := range formsOf(t, b.get("/nodes").body) {
-		if strings.HasPrefix(s.to, "/services/") && s.form.Get("id") == "1" {
+		if strings.HasPrefix(s.to, "/services/") && s.form.Get("ids") == "1" {
 			b.asHTMX("button").doRequest(http.MethodPost, s.to, s.form).hasStatus(t, http.StatusOK).contains(t, "1 service started.")
 		}
 	}
