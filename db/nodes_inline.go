@@ -29,8 +29,8 @@ func (d *DB) EditNodeField(ctx context.Context, id, revision int64, field, was, 
 		if len(fields) == 0 {
 			return nil
 		}
-		if err := oneRow(tx.ExecContext(ctx, `UPDATE nodes SET comment = ?, tags = ?, search = ?, changed_at = ? WHERE id = ?`,
-			after.Comment, joinTags(after.Tags), searchText(&after), toMillis(d.now()), id)); err != nil {
+		if err := oneRow(tx.ExecContext(ctx, `UPDATE nodes SET comment = ?, tags = ?, changed_at = ? WHERE id = ?`,
+			after.Comment, joinTags(after.Tags), toMillis(d.now()), id)); err != nil {
 			return err
 		}
 		return d.recordEdit(ctx, tx, connexa.Entry{
