@@ -40,7 +40,7 @@ func (a *guards) public(pattern string, f http.HandlerFunc) {
 
 // optionalAuth registers a page for everybody. A session is loaded if there is one.
 func (a *guards) optionalAuth(pattern string, f page) {
-	a.handle(pattern, a.h.readForm(limitRequest(a.h.login.LoadAndSave(a.h.handle(f)), strangerBytes, pageTime)))
+	a.handle(pattern, compress(a.h.compress.page, a.h.readForm(limitRequest(a.h.login.LoadAndSave(a.h.handle(f)), strangerBytes, pageTime))))
 }
 
 // authenticated registers a page for logged-in accounts.
@@ -51,7 +51,7 @@ func (a *guards) authenticated(pattern string, f page) {
 // limited registers a page for logged-in accounts with limits of body and time. Other
 // requests are answered before their body is read, within the deadlines of the server.
 func (a *guards) limited(pattern string, f page, bytes int64, d time.Duration) {
-	a.handle(pattern, a.h.login.LoadAndSave(a.h.requireLogin(limitRequest(a.h.handle(f), bytes, d))))
+	a.handle(pattern, compress(a.h.compress.page, a.h.login.LoadAndSave(a.h.requireLogin(limitRequest(a.h.handle(f), bytes, d)))))
 }
 
 // recentAuth registers a page for accounts that entered the password again recently.
@@ -78,7 +78,7 @@ func (a *guards) upload(pattern string, f page) {
 // LoadAndSave, which would keep the session as it was at the start of the request; its
 // context ends with the session instead.
 func (a *guards) stream(pattern string, f page) {
-	a.handle(pattern, a.h.streamGuard(a.h.handle(f)))
+	a.handle(pattern, compress(a.h.compress.stream, a.h.streamGuard(a.h.handle(f))))
 }
 
 // moved redirects GET requests permanently from a path of an earlier version. Wildcards

@@ -84,6 +84,7 @@ type Handlers struct {
 	shared    sharedParts    // of the streams
 	sessions  sessionMonitor // sessions that have streams
 	times     conns.Times
+	compress  compression
 
 	metrics      http.Handler   // Deps.Metrics
 	metricsToken connexa.Secret // Deps.MetricsToken
@@ -109,6 +110,10 @@ func New(d Deps) (*Handlers, error) {
 	}
 	if h.times = d.Times; h.times == (conns.Times{}) {
 		h.times = conns.UsualTimes
+	}
+	var err error
+	if h.compress, err = newCompression(); err != nil {
+		return nil, err
 	}
 	h.setServices(d.App)
 	h.origin.SetDenyHandler(http.HandlerFunc(h.crossOrigin))

@@ -210,10 +210,12 @@ func (h *Handlers) recentlyProved(ctx context.Context) bool {
 	return since >= 0 && since < provedFor
 }
 
-// recentlyAuthenticated is recentlyProved. If it returns false, it has answered with a
-// redirect to the prompt, which leads back here.
+// recentlyAuthenticated is recentlyProved. If it returns true, the answer may contain
+// secrets and is not compressed, because its length would depend on them. If it returns
+// false, it has answered with a redirect to the prompt, which leads back here.
 func (h *Handlers) recentlyAuthenticated(w http.ResponseWriter, r *http.Request) bool {
 	if h.recentlyProved(r.Context()) {
+		keepPlain(w)
 		return true
 	}
 	h.askPassword(w, r, "/reauth", http.StatusForbidden)

@@ -13,7 +13,7 @@ import (
 	"github.com/a-h/templ"
 )
 
-func mustParse(t *testing.T, s string) *url.URL {
+func mustParse(t testing.TB, s string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(s)
 	if err != nil {
