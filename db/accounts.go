@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -82,4 +83,28 @@ func setPassword(ctx context.Context, tx *sql.Tx, accountID int64, passwordHash 
 		return 0, fmt.Errorf("end the other sessions: %w", err)
 	}
 	return int(n), nil
+}
+
+// LastExport returns the options of the last export of an account. They are zero before
+// the first one.
+func (d *DB) LastExport(ctx context.Context, accountID int64) (o connexa.ExportOptions, err error) {
+	var text []byte
+	if err = d.read.QueryRowContext(ctx, `SELECT export FROM accounts WHERE id = ?`, accountID).Scan(&text); err == nil {
+		err = json.Unmarshal(text, &o)
+	}
+	if err != nil {
+		return o, fmt.Errorf("read the last export: %w", translateError(err))
+	}
+	return o, nil
+}
+
+// SetLastExport stores the options of the last export of an account.
+func (d *DB) SetLastExport(ctx context.Context, accountID int64, o connexa.ExportOptions) error {
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
+		return oneRow(tx.ExecContext(ctx, `UPDATE accounts SET export = ? WHERE id = ?`, asJSON(o), accountID))
+	})
+	if err != nil {
+		return fmt.Errorf("store the last export: %w", err)
+	}
+	return nil
 }

@@ -2,73 +2,160 @@ package db
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-// exportChunk is the number of nodes that an export holds in memory.
-const exportChunk = 500
+const (
+	exportChunk = 1000 // nodes that one query reads
+	exportAhead = 2    // chunks that are read before they are needed
+)
 
 // ExportNodes yields the nodes of s in the order of addresses, from one snapshot of
 // the database, which is held until the loop ends. Passwords are opened only if
 // secrets is set. It ends after an error.
 func (d *DB) ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) iter.Seq2[connexa.Exported, error] {
 	return func(yield func(connexa.Exported, error) bool) {
-		if err := d.exportNodes(ctx, s, secrets, func(e connexa.Exported) bool { return yield(e, nil) }); err != nil {
+		ctx, stop := context.WithCancel(ctx)
+		type read struct {
+			nodes []connexa.Exported
+			err   error
+		}
+		chunks := make(chan read, exportAhead)
+		var reader sync.WaitGroup
+		defer reader.Wait()
+		defer stop()
+		// The next nodes are read and opened on another core while the caller writes.
+		reader.Go(func() {
+			defer close(chunks)
+			send := func(r read) error {
+				select {
+				case chunks <- r:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			if err := d.exportNodes(ctx, s, secrets, func(nodes []connexa.Exported) error { return send(read{nodes: nodes}) }); err != nil {
+				_ = send(read{err: fmt.Errorf("export nodes: %w", err)})
+			}
+		})
+		for c := range chunks {
+			if c.err != nil {
+				yield(connexa.Exported{}, c.err)
+				return
+			}
+			for i := range c.nodes {
+				if !yield(c.nodes[i], nil) {
+					return
+				}
+			}
+		}
+		if err := ctx.Err(); err != nil {
 			yield(connexa.Exported{}, fmt.Errorf("export nodes: %w", err))
 		}
 	}
 }
 
-// exportNodes calls yield until it returns false, and then returns nil.
-func (d *DB) exportNodes(ctx context.Context, s connexa.Selection, secrets bool, yield func(connexa.Exported) bool) error {
-	tx, err := d.read.BeginTx(ctx, nil)
+// exportNodes passes the nodes to send, in chunks, until it fails.
+func (d *DB) exportNodes(ctx context.Context, s connexa.Selection, secrets bool, send func([]connexa.Exported) error) error {
+	c, err := d.read.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
-	ids, err := d.orderedIDs(ctx, s)
-	if err != nil {
+	defer c.Close()
+	// The order of addresses visits the pages of the table in no order, so that most are
+	// not in the cache of the connection. Mapped pages are not copied.
+	if _, err := c.ExecContext(ctx, `PRAGMA mmap_size = 1073741824; BEGIN`); err != nil {
 		return err
 	}
-	for chunk := range slices.Chunk(ids, exportChunk) {
-		nodes, err := nodesByID(ctx, tx, chunk)
-		if err != nil {
+	defer c.ExecContext(context.WithoutCancel(ctx), `ROLLBACK; PRAGMA mmap_size = 0`)
+	var ids []int64
+	// No transaction commits between the choice of the nodes and the start of the snapshot.
+	err = d.inTx(ctx, func(*sql.Tx) (err error) {
+		var any bool
+		if err := c.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM nodes)`).Scan(&any); err != nil {
 			return err
 		}
-		var sealed map[int64][]byte
-		if secrets {
-			if sealed, err = sealedPasswords(ctx, tx, chunk); err != nil {
+		ids, err = d.orderedIDs(ctx, s)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.Raw(func(raw any) error {
+		conn, ok := raw.(driver.Conn)
+		if !ok {
+			return fmt.Errorf("the reader's connection is a %T", raw)
+		}
+		t := &stmtTx{conn: conn, stmts: map[string]driver.Stmt{}}
+		defer t.close()
+		for chunk := range slices.Chunk(ids, exportChunk) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			nodes, err := d.readExported(t, chunk, secrets)
+			if err != nil {
+				return err
+			}
+			if err := send(nodes); err != nil {
 				return err
 			}
 		}
-		for _, n := range nodes {
-			e := connexa.Exported{Node: n}
-			if secrets {
-				if e.Password, err = d.ring.openPassword(sealed[n.ID]); err != nil {
-					return fmt.Errorf("node %d: %w", n.ID, err)
-				}
-			}
-			if !yield(e) {
-				return nil
-			}
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
-func sealedPasswords(ctx context.Context, q querier, ids []int64) (map[int64][]byte, error) {
-	sealed := make(map[int64][]byte, len(ids))
-	for scan := range eachRow(q.QueryContext(ctx, `SELECT id, password FROM nodes WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))) {
-		var id int64
-		var b []byte
-		if err := scan(&id, &b); err != nil {
-			return nil, err
+// exportRow is nodeRow with constants for the columns that no export has.
+var exportRow = func() string {
+	columns := strings.Split(nodeRow, ",")
+	for i, c := range columns {
+		switch c = strings.TrimSpace(c); c {
+		case "encryption", "basis_kind", "kind", "vendor", "peer_host":
+			columns[i] = "''"
+		case "allow_pap", "revision", "control", "firmware", "plain", "created_at", "changed_at":
+			columns[i] = "0"
 		}
-		sealed[id] = b
+		if strings.HasPrefix(c, "EXISTS") {
+			columns[i] = "0"
+		}
 	}
-	return sealed, nil
+	return strings.Join(columns, ",")
+}()
+
+// readExported reads nodes in the order of ids.
+func (d *DB) readExported(t *stmtTx, ids []int64, secrets bool) ([]connexa.Exported, error) {
+	password := `NULL`
+	if secrets {
+		password = `password`
+	}
+	nodes := make([]connexa.Exported, len(ids))
+	var failed error
+	var row rowScanner
+	// The place of a node is a column, because ORDER BY would sort whole rows.
+	err := t.queryEach(`SELECT `+exportRow+`, `+password+`, place FROM (SELECT key AS place, value AS chosen FROM json_each(?)) CROSS JOIN nodes ON id = chosen`, nodeRowWidth+2, func(values []driver.Value) {
+		if failed != nil {
+			return
+		}
+		e := &nodes[intValue(values[nodeRowWidth+1])]
+		row.values = values
+		if e.Node, failed = scanNode(row.scan); failed != nil {
+			return
+		}
+		if sealed, _ := values[nodeRowWidth].([]byte); secrets {
+			if e.Password, failed = d.ring.openPassword(sealed); failed != nil {
+				failed = fmt.Errorf("node %d: %w", e.ID, failed)
+			}
+		}
+	}, jsonIDs(ids))
+	deleted := func(e connexa.Exported) bool { return e.ID == 0 }
+	return slices.DeleteFunc(nodes, deleted), errors.Join(err, failed)
 }

@@ -15,6 +15,9 @@ var nodeRow = `id, address, port, login, ` + strings.Join(columnNames(), ", ") +
 	status, silences, tunnel_failures, refusals, basis_kind, basis_reached, basis_cause, basis_at, kind, reached, cause, latency, control, attempts, lost, down, up, checked_at,
 	vendor, peer_host, firmware, plain, created_at, changed_at, EXISTS (SELECT 1 FROM flaps WHERE node_id = nodes.id AND until > 0)`
 
+// nodeRowWidth is the number of the columns of nodeRow.
+var nodeRowWidth = strings.Count(nodeRow, ",") + 1
+
 // querier is a pool, a connection or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)

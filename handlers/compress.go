@@ -29,7 +29,7 @@ type compression struct {
 // Only gzip is used: zstd needs more memory for pages of the same size.
 func newCompression() (c compression, err error) {
 	c.page, err = gzhttp.NewWrapper(
-		gzhttp.ContentTypes([]string{"text/html", "text/csv", "text/plain", "application/x-ndjson"}),
+		gzhttp.ContentTypes([]string{"text/html", "text/csv", "text/tab-separated-values", "text/plain", "application/json", "application/x-ndjson"}),
 		gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.EnableZstd(false), gzhttp.RandomJitter(jitterBytes, jitterWindow, true))
 	if err == nil {
 		c.stream, err = gzhttp.NewWrapper(

@@ -38,30 +38,39 @@ func (c *csvWriter) flush() error {
 	return c.out.Error()
 }
 
-// writeCSV sends rows as a file. After an error it aborts the connection, so that an
-// incomplete file does not look complete.
+// writeCSV sends rows as a file.
 func (h *Handlers) writeCSV(w http.ResponseWriter, name string, header []string, rows iter.Seq2[[]string, error]) {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	h.sendFile(w, name, "text/csv; charset=utf-8", func(next func()) error {
+		out := newCSVWriter(w)
+		if err := out.writeRow(header); err != nil {
+			return err
+		}
+		for row, err := range rows {
+			if err != nil {
+				return err
+			}
+			next()
+			if err := out.writeRow(row); err != nil {
+				return err
+			}
+		}
+		return out.flush()
+	})
+}
+
+// sendFile sends a file that write writes; it calls next before each row. After an
+// error, sendFile aborts the connection, so that an incomplete file does not look
+// complete.
+func (h *Handlers) sendFile(w http.ResponseWriter, name, kind string, write func(next func()) error) {
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	out := newCSVWriter(w)
 	rc := http.NewResponseController(w)
-	err := out.writeRow(header)
 	n := 0
-	for row, failed := range rows {
-		if err == nil {
-			err = failed
-		}
-		if err != nil {
-			break
-		}
+	err := write(func() {
 		if n++; n%exportDeadline == 1 {
 			_ = rc.SetWriteDeadline(time.Now().Add(exportWithin)) // writers of tests have no deadlines
 		}
-		err = out.writeRow(row)
-	}
-	if failed := out.flush(); err == nil {
-		err = failed
-	}
+	})
 	if err != nil {
 		h.log.Warn("send a file", "file", name, "err", err)
 		panic(http.ErrAbortHandler)

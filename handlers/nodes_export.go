@@ -1,120 +1,133 @@
 package handlers
 
 import (
+	"iter"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
+	"net/url"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/exporter"
+	"github.com/connexa-panel/connexa/views"
 )
 
-// exportColumn is a column of the file.
-type exportColumn struct {
-	name  string
-	value func(*connexa.Exported) string
+// exportSelection is selectionOf for URLs, where no selection means all nodes of the
+// filter.
+func exportSelection(v url.Values) (connexa.Selection, error) {
+	if !v.Has("id") && !v.Has("ids") {
+		v.Set("all", "1")
+	}
+	return selectionOf(v)
 }
 
-// exportColumns are the columns of the file in their order. The step and the cause
-// belong to the status; what the last probe found is in last_check and last_cause.
-func exportColumns(secrets bool) []exportColumn {
-	list := []exportColumn{
-		{"address", func(e *connexa.Exported) string { return e.Address }},
-		{"port", func(e *connexa.Exported) string { return strconv.Itoa(e.Port) }},
-		{"login", func(e *connexa.Exported) string { return e.Login }},
+// exportPage answers GET /nodes/export with the form of an export of the nodes of a
+// filter, or of "ids".
+func (h *Handlers) exportPage(w http.ResponseWriter, r *http.Request) error {
+	s, err := exportSelection(r.URL.Query())
+	if err != nil {
+		return err
 	}
-	if secrets {
-		list = append(list, exportColumn{"password", func(e *connexa.Exported) string { return e.Password.Reveal() }})
+	last, err := h.nodes.LastExport(r.Context(), accountOf(r.Context()).id)
+	if err != nil {
+		return err
 	}
-	for _, c := range connexa.Columns() {
-		list = append(list, exportColumn{c.Name, func(e *connexa.Exported) string { return *c.Value(&e.Node) }})
+	return h.renderExport(w, r, http.StatusOK, s, last, nil)
+}
+
+func (h *Handlers) renderExport(w http.ResponseWriter, r *http.Request, status int, s connexa.Selection, o connexa.ExportOptions, errs connexa.FieldErrors) error {
+	n, err := h.nodes.CountNodes(r.Context(), s)
+	if err != nil {
+		return err
 	}
-	return append(list,
-		exportColumn{"tags", func(e *connexa.Exported) string { return strings.Join(e.Tags, ", ") }},
-		exportColumn{"status", func(e *connexa.Exported) string { return string(e.Status) }},
-		exportColumn{"suspect", func(e *connexa.Exported) string { return strconv.FormatBool(e.Failures.Suspect()) }},
-		exportColumn{"step", func(e *connexa.Exported) string {
-			if e.Last.At.IsZero() {
-				return ""
-			}
-			return string(e.Basis.Reached)
-		}},
-		exportColumn{"cause", func(e *connexa.Exported) string { return string(e.Basis.Cause) }},
-		exportColumn{"latency_ms", func(e *connexa.Exported) string { return formatMilliseconds(e.Last.Latency) }},
-		exportColumn{"loss", func(e *connexa.Exported) string {
-			if e.Last.Attempts == 0 {
-				return ""
-			}
-			return formatDecimal(e.Last.Loss(), 3)
-		}},
-		exportColumn{"down_mbps", func(e *connexa.Exported) string { return formatMegabits(e.Last.DownBits) }},
-		exportColumn{"up_mbps", func(e *connexa.Exported) string { return formatMegabits(e.Last.UpBits) }},
-		exportColumn{"last_check", func(e *connexa.Exported) string { return formatTime(e.Last.At) }},
-		exportColumn{"status_check", func(e *connexa.Exported) string { return formatTime(e.Basis.At) }},
-		exportColumn{"last_cause", func(e *connexa.Exported) string { return string(e.Last.Cause) }},
-	)
+	form := views.ExportForm{
+		Count: n, Selection: views.HiddenOf(selectionValues(s)), Filter: s.Filter, All: s.All,
+		Options: o, Proved: h.recentlyProved(r.Context()), Errors: errs,
+	}
+	return h.renderStatus(w, r, status, views.ExportPage(h.layoutData(w, r, connexa.T("export.title"), views.NavNodes), form))
+}
+
+// downloadNodes answers POST /nodes/export with the file. The form has the admin's own
+// password if the file will contain passwords, so that no prompt comes in between, and
+// is drawn again if something is wrong with it.
+func (h *Handlers) downloadNodes(w http.ResponseWriter, r *http.Request) error {
+	s, err := formSelection(r)
+	if err != nil {
+		return err
+	}
+	o, err := connexa.ParseExport(r.PostForm.Get("form"), r.PostForm["column"])
+	ctx := r.Context()
+	if err == nil && o.Secrets() {
+		if ctx, err = h.withProof(w, r); err == nil && !h.recentlyProved(ctx) {
+			err = connexa.FieldErrors{"own_password": connexa.T("export.error.password")}
+		}
+	}
+	if err != nil {
+		return renderFormError(err, func(status int, errs connexa.FieldErrors) error {
+			return h.renderExport(w, r, status, s, o, errs)
+		})
+	}
+	if err := h.nodes.SetLastExport(ctx, accountOf(ctx).id, o); err != nil {
+		return err
+	}
+	if o.Secrets() {
+		keepPlain(w)
+	}
+	return h.writeNodes(w, r, s, o)
 }
 
 // exportNodes answers GET /nodes.csv with the nodes of a filter, or of "ids". With
 // secrets=1 the password follows the login, which requires a recent authentication.
 func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) error {
-	v := r.URL.Query()
-	if !v.Has("id") && !v.Has("ids") {
-		v.Set("all", "1")
-	}
-	s, err := selectionOf(v)
+	s, err := exportSelection(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	secrets := v.Get("secrets") == "1"
+	secrets := r.URL.Query().Get("secrets") == "1"
 	if secrets && !h.recentlyAuthenticated(w, r) {
 		return nil
 	}
-	return h.writeNodes(w, r, s, secrets)
+	return h.writeNodes(w, r, s, connexa.UsualExport(secrets))
 }
 
-// writeNodes sends nodes as a CSV file.
-func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.Selection, secrets bool) error {
-	nodes, err := h.nodes.ExportNodes(r.Context(), s, secrets)
+// exportFiles are the endings and types of the files of each form.
+var exportFiles = map[connexa.ExportForm]struct{ ending, kind string }{
+	connexa.ExportCSV:            {".csv", "text/csv; charset=utf-8"},
+	connexa.ExportTSV:            {".tsv", "text/tab-separated-values; charset=utf-8"},
+	connexa.ExportJSON:           {".json", "application/json"},
+	connexa.ExportJSONLines:      {".jsonl", "application/x-ndjson"},
+	connexa.ExportRouterOS:       {".rsc", textFile},
+	connexa.ExportNetworkManager: {".nmconnection", textFile},
+}
+
+const textFile = "text/plain; charset=utf-8"
+
+// writeNodes sends nodes as a file.
+func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.Selection, o connexa.ExportOptions) error {
+	nodes, err := h.nodes.ExportNodes(r.Context(), s, o.Secrets())
 	if err != nil {
 		return err
 	}
-	columns := exportColumns(secrets)
-	header := make([]string, len(columns))
-	for i, c := range columns {
-		header[i] = c.name
+	file, ok := exportFiles[o.Form]
+	if !ok {
+		file.ending, file.kind = ".txt", textFile
 	}
-	// The rows are one snapshot of the database, which a slow reader must not keep open.
-	h.writeCSV(w, "nodes.csv", header, func(yield func([]string, error) bool) {
-		for e, err := range nodes {
-			row := make([]string, len(columns))
-			for i, c := range columns {
-				row[i] = c.value(&e)
-			}
-			if !yield(row, err) {
-				return
-			}
-		}
+	h.sendFile(w, "nodes"+file.ending, file.kind, func(next func()) error {
+		return writeExport(w, nodes, o, next)
 	})
 	return nil
 }
 
-func formatTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
+// writeExport writes nodes to w and calls next for each. The rows are one snapshot of
+// the database, which a slow reader must not keep open.
+func writeExport(w http.ResponseWriter, nodes iter.Seq2[connexa.Exported, error], o connexa.ExportOptions, next func()) error {
+	out := exporter.New(w, o)
+	for e, err := range nodes {
+		if err != nil {
+			return err
+		}
+		next()
+		if err := out.Write(&e); err != nil {
+			return err
+		}
 	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-func formatMegabits(bits int64) string {
-	if bits <= 0 {
-		return ""
-	}
-	return formatDecimal(float64(bits)/1e6, 2)
-}
-
-// formatDecimal formats f with at most digits decimals and without trailing zeros.
-func formatDecimal(f float64, digits int) string {
-	s := strconv.FormatFloat(f, 'f', digits, 64)
-	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+	return out.Close()
 }

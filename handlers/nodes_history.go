@@ -66,8 +66,8 @@ func historyName(n *connexa.Node, tier connexa.Tier) string {
 
 func historyCSV(e *connexa.Entry) []string {
 	row := []string{
-		e.At.UTC().Format(time.RFC3339), string(e.What), string(e.Kind), string(e.Result), "", string(e.Cause), formatMilliseconds(e.Latency), formatMilliseconds(e.Control),
-		"", "", "", formatMegabits(e.DownBits), formatMegabits(e.UpBits), "", "", "", string(e.Before), string(e.After), strconv.FormatBool(e.Suspect),
+		e.At.UTC().Format(time.RFC3339), string(e.What), string(e.Kind), string(e.Result), "", string(e.Cause), connexa.FormatMilliseconds(e.Latency), connexa.FormatMilliseconds(e.Control),
+		"", "", "", connexa.FormatMegabits(e.DownBits), connexa.FormatMegabits(e.UpBits), "", "", "", string(e.Before), string(e.After), strconv.FormatBool(e.Suspect),
 		strconv.FormatBool(e.Stale), "", e.By,
 		"", e.Detail.PeerText, e.Detail.Evidence,
 	}
@@ -78,10 +78,10 @@ func historyCSV(e *connexa.Entry) []string {
 		row[4], row[22] = "", "service" // no step of its own
 	}
 	if e.Attempts > 0 {
-		row[8], row[9] = strconv.Itoa(e.Attempts), formatDecimal(e.Loss(), 3)
+		row[8], row[9] = strconv.Itoa(e.Attempts), connexa.FormatDecimal(e.Loss(), 3)
 	}
 	if m := e.Detail.Speed; m != nil {
-		row[10], row[13], row[14], row[15] = formatMilliseconds(m.Jitter), m.ExitIP, m.Endpoint, string(m.Confidence)
+		row[10], row[13], row[14], row[15] = connexa.FormatMilliseconds(m.Jitter), m.ExitIP, m.Endpoint, string(m.Confidence)
 	}
 	if e.RunID != 0 {
 		row[20] = strconv.FormatInt(e.RunID, 10)
@@ -94,7 +94,7 @@ func sumsRow(s *connexa.Bucket) []string {
 		s.At.UTC().Format(time.RFC3339), strconv.Itoa(s.Good), strconv.Itoa(s.Slow), strconv.Itoa(s.Bad), strconv.Itoa(s.Inconclusive), strconv.Itoa(s.Turns), "",
 	}
 	if s.Attempts > 0 {
-		row[6] = formatDecimal(float64(s.Lost)/float64(s.Attempts), 3)
+		row[6] = connexa.FormatDecimal(float64(s.Lost)/float64(s.Attempts), 3)
 	}
 	for _, f := range []struct {
 		connexa.Sum
@@ -105,14 +105,7 @@ func sumsRow(s *connexa.Bucket) []string {
 			row = append(row, "", "", "")
 			continue
 		}
-		row = append(row, formatDecimal(f.Mean()/f.unit, f.digits), formatDecimal(float64(f.Min)/f.unit, f.digits), formatDecimal(float64(f.Max)/f.unit, f.digits))
+		row = append(row, connexa.FormatDecimal(f.Mean()/f.unit, f.digits), connexa.FormatDecimal(float64(f.Min)/f.unit, f.digits), connexa.FormatDecimal(float64(f.Max)/f.unit, f.digits))
 	}
 	return row
-}
-
-func formatMilliseconds(d time.Duration) string {
-	if d <= 0 {
-		return ""
-	}
-	return formatDecimal(float64(d)/float64(time.Millisecond), 3)
 }

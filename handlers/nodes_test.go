@@ -304,8 +304,8 @@ func TestExportRow(t *testing.T) {
 		},
 	}
 	var row []string
-	for _, c := range exportColumns(false) {
-		row = append(row, c.value(&connexa.Exported{Node: n}))
+	for _, c := range connexa.UsualExport(false).List() {
+		row = append(row, c.Value(&connexa.Exported{Node: n}))
 	}
 	got := strings.Join(row, "|")
 	if want := "192.0.2.1|1723|ops1|" + strings.Repeat("|", len(connexa.Columns())) + "a, b c|speed_ok|true|internet||12.345|0.333|12.35|1|2026-05-01T09:00:00Z|2026-05-01T08:00:00Z|call.busy"; got != want {

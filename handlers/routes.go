@@ -73,6 +73,8 @@ func (h *Handlers) registerRoutes() *guards {
 	a.authenticated("POST /nodes/copy", h.copyNodes)
 	a.recentAuth("GET /nodes/{id}/password", h.revealPassword)
 	a.slow("POST /nodes/delete", h.deleteNodes)
+	a.authenticated("GET /nodes/export", h.exportPage)
+	a.slow("POST /nodes/export", h.downloadNodes)
 	a.slow("GET /nodes.csv", h.exportNodes)
 	a.slow("POST /acts", h.startAct)
 	a.limited("POST /acts/logins", h.draftLogins, app.MaxLoginList+formBytes, longTime)

@@ -362,3 +362,16 @@ on("htmx:config:request", (event) => {
     reconnect();
   }, 5000);
 }
+
+// The order of a list is that of its items: buttons move them.
+on("click", (event) => {
+  const button = event.target.closest("[data-order] [data-move]");
+  if (!button) return;
+  const item = button.closest("li");
+  const up = button.dataset.move === "up";
+  const other = up ? item.previousElementSibling : item.nextElementSibling;
+  if (!other) return;
+  if (up) other.before(item);
+  else other.after(item);
+  button.focus();
+});

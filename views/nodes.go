@@ -61,15 +61,9 @@ var Sizes = []int{50, 100, 200}
 // NodesURL returns the URL of one page of the node list.
 func NodesURL(q connexa.ListQuery) string { return nodesURL("/nodes", q) }
 
-// NodesCSV returns the URL of the export of all matching nodes.
-func NodesCSV(f connexa.Filter) string { return nodesURL("/nodes.csv", connexa.ListQuery{Filter: f}) }
-
-// NodesSecretCSV is NodesCSV with passwords. It may lead to the password prompt first,
-// so the link has no download attribute.
-func NodesSecretCSV(f connexa.Filter) string {
-	v := f.Values()
-	v.Set("secrets", "1")
-	return "/nodes.csv?" + v.Encode()
+// NodesExportURL returns the URL of the export of all matching nodes.
+func NodesExportURL(f connexa.Filter) string {
+	return nodesURL("/nodes/export", connexa.ListQuery{Filter: f})
 }
 
 func nodesURL(path string, q connexa.ListQuery) string {

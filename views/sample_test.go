@@ -36,6 +36,7 @@ func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	maps.Copy(pages, serviceSamples(p, at(NavServices, p.T("services.title"))))
 	maps.Copy(pages, channelSamples(p, at(NavSettings, p.T("channels.title"))))
 	maps.Copy(pages, clientSamples(p, at(NavClients, p.T("clients.title"))))
+	maps.Copy(pages, exportSamples(at(NavNodes, p.T("export.title"))))
 	maps.Copy(pages, importSamples(p, at(NavImport, p.T("import.title"))))
 	return pages
 }

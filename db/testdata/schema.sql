@@ -4,7 +4,7 @@ CREATE TABLE "accounts" (
     password_hash TEXT    NOT NULL,
     created_at    INTEGER NOT NULL,
     changed_at    INTEGER NOT NULL -- of the password
-, must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1))) STRICT;
+, must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1)), export TEXT NOT NULL DEFAULT '{}') STRICT;
 
 CREATE TABLE act_changes (
     act_id    INTEGER NOT NULL REFERENCES acts (id) ON DELETE CASCADE,

@@ -25,6 +25,8 @@ type nodeStore interface {
 	EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error)
 	EditNodeField(ctx context.Context, id, revision int64, field, was, text, by string) (before, after connexa.Node, err error)
 	ExportNodes(ctx context.Context, s connexa.Selection, secrets bool) iter.Seq2[connexa.Exported, error]
+	LastExport(ctx context.Context, accountID int64) (connexa.ExportOptions, error)
+	SetLastExport(ctx context.Context, accountID int64, o connexa.ExportOptions) error
 }
 
 // Nodes are the PPTP servers with their logins.
@@ -148,6 +150,24 @@ func (a *Nodes) ExportNodes(ctx context.Context, s connexa.Selection, secrets bo
 	}
 	a.env.recordAct(ctx, connexa.ActExport, connexa.T(with, nodesOf(n, s)))
 	return a.store.ExportNodes(ctx, s, secrets), nil
+}
+
+// LastExport returns the options of the last export of an account, or a CSV without
+// passwords before the first one.
+func (a *Nodes) LastExport(ctx context.Context, accountID int64) (connexa.ExportOptions, error) {
+	last, err := a.store.LastExport(ctx, accountID)
+	if err != nil {
+		return last, err
+	}
+	if o, err := connexa.ParseExport(string(last.Form), last.Columns); err == nil {
+		return o, nil
+	}
+	return connexa.UsualExport(false), nil
+}
+
+// SetLastExport stores the options for LastExport.
+func (a *Nodes) SetLastExport(ctx context.Context, accountID int64, o connexa.ExportOptions) error {
+	return a.store.SetLastExport(ctx, accountID, o)
 }
 
 // RevealPassword returns the password of a node and records the act.

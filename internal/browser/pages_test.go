@@ -15,7 +15,7 @@ import (
 
 // pages are the pages of a panel with nodes, a run and an import, each with id 1.
 var pages = []string{
-	"/", "/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1?period=quarter", "/nodes/1/edit", "/nodes/new", "/nodes/columns", "/nodes?q=speed%3Efast", "/views", "/views/new?back=%2Fnodes", "/views/1/edit", "/nodes?view=1", "/bin", "/imports", "/imports/1",
+	"/", "/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1?period=quarter", "/nodes/1/edit", "/nodes/new", "/nodes/columns", "/nodes?q=speed%3Efast", "/views", "/views/new?back=%2Fnodes", "/views/1/edit", "/nodes?view=1", "/bin", "/imports", "/imports/1", "/nodes/export",
 	"/runs", "/runs/1", "/services", "/audit", "/settings", "/channels", "/channels/new", "/channels/new?service=url", "/account", "/reauth", "/no-such-page",
 }
 

@@ -23,6 +23,16 @@ func UnescapeCell(s string) (value string, escaped bool) {
 	return s, false
 }
 
+// EscapeValue returns an optional value for JSON, where no program reads formulas: it is
+// escaped like a cell only if the importer would take it for a placeholder, or for an
+// escaped value. UnescapeCell is its inverse.
+func EscapeValue(s string) string {
+	if _, escaped := UnescapeCell(s); escaped || IsPlaceholder(s) {
+		return "'" + s
+	}
+	return s
+}
+
 func needsEscape(s string) bool {
 	if s == "" {
 		return false

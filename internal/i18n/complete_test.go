@@ -66,7 +66,7 @@ func TestRussianIsRussian(t *testing.T) {
 }
 
 // international are keys whose texts are equal in all languages.
-var international = map[string]bool{"services.format.clash": true, "services.format.singbox": true}
+var international = map[string]bool{"services.format.clash": true, "export.form.routeros": true, "export.form.networkmanager": true, "services.format.singbox": true}
 
 var uses = []*regexp.Regexp{
 	regexp.MustCompile(`\bT\(\s*"([^"]+)"`),
@@ -100,7 +100,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 
 // families are the prefixes of keys that the sources build at run time.
 var families = []string{
-	"acts.history.", "acts.name.", "acts.result.", "acts.state.", "acts.what.", "clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.transport.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "result.", "search.compare.", "table.density.", "table.edit.", "copy.shape.",
+	"acts.history.", "acts.name.", "acts.result.", "acts.state.", "acts.what.", "clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.transport.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "result.", "search.compare.", "table.density.", "table.edit.", "copy.shape.", "export.column.", "export.form.",
 	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "step.note.through.", "call.result.", "disconnect.result.", "stop.reason.", "q931.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 

@@ -17,6 +17,7 @@ type block struct {
 	raw     strings.Builder
 	hidden  []string // fields from whose values invisible characters were removed
 	problem connexa.Text
+	escaped bool // optional values may be escaped, see finishRow
 }
 
 func (b *block) hasField(field string) bool { _, ok := b.values[field]; return ok }
@@ -70,7 +71,7 @@ func (b *block) toRow() connexa.ImportRow {
 		}
 		row.Problem = setField(&row.Input, field, value)
 	}
-	if row = finishRow(row, false); !row.Problem.IsZero() {
+	if row = finishRow(row, b.escaped); !row.Problem.IsZero() {
 		row.Raw = cutLabel(b.raw.String())
 		return row
 	}

@@ -50,6 +50,9 @@ func columnField(name string) (alias, bool) {
 	return found, found.field != ""
 }
 
+// NamesColumn reports whether a line form may take s for the name of a field.
+func NamesColumn(s string) bool { return namesColumn(s) }
+
 // namesColumn reports whether s is the name of a column, such as "Login", "Server IP"
 // or "Пароль от VPN".
 func namesColumn(s string) bool {

@@ -131,7 +131,8 @@ var (
 	errWorkbook = connexa.Errorf(connexa.Invalid, "import.error.workbook")
 )
 
-// finishRow checks the values of a line; cells reports that they come from a CSV. No
+// finishRow checks the values of a line; cells reports that they come from a CSV or
+// from a JSON object, where optional values may be escaped (connexa.EscapeValue). No
 // reason or note repeats a value, because it could be a password from a shifted
 // column.
 func finishRow(row connexa.ImportRow, cells bool) connexa.ImportRow {

@@ -215,7 +215,7 @@ func fromJSON(s string, row connexa.ImportRow) connexa.ImportRow {
 		row.Problem = problemJSON
 		return row
 	}
-	b := &block{line: row.Line, values: map[string]string{}}
+	b := &block{line: row.Line, values: map[string]string{}, escaped: true}
 	b.addMembers(members)
 	made := b.toRow()
 	made.Raw = ""

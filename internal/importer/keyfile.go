@@ -128,7 +128,9 @@ func (k *keyfile) toRow() connexa.ImportRow {
 	}
 	in := &row.Input
 	in.Address, in.Port, in.Login, in.Password = value("vpn.gateway"), value("vpn.port"), value("vpn.user"), value("vpn-secrets.password")
-	in.Comment = value("connection.id")
+	if in.Comment = value("connection.id"); in.Comment == in.Address { // a connection must have a name
+		in.Comment = ""
+	}
 	if in.Address == "" && service == "" { // a section of that name in another file
 		for _, name := range slices.Sorted(maps.Keys(k.values)) {
 			key, of := strings.CutPrefix(name, "vpn.")

@@ -58,7 +58,7 @@ func (t *table) readRows(emit func(connexa.ImportRow) bool) bool {
 		}
 		b := t.lines.peekBytes()
 		t.rec.parseRecord(b, t.separator)
-		comment := isComment(line) && !t.startsWithData()
+		comment := isComment(line) && line[0] != t.separator && !t.startsWithData() // an empty cell before a tab is no indent
 		switch {
 		case comment:
 			t.lines.skipBytes(size, 1)
@@ -119,6 +119,9 @@ func (t *table) nextHeader() bool {
 		return false
 	}
 	names := t.columnNames()
+	if at < len(names) && looksLikeAddress(names[at]) && !namesColumn(names[at]) { // a login and a password may be words such as "user" and "host"
+		return false
+	}
 	mapping, _, ok := readHeader(names)
 	if ok && CheckMapping(mapping) == nil && !namesTwice(names) {
 		t.mapColumns(mapping)
