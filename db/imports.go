@@ -241,14 +241,14 @@ func (d *DB) CancelImport(ctx context.Context, id int64) error {
 	return d.emptyImport(ctx, id, false)
 }
 
-// EndImport ends an import after its last line was written, and deletes all lines except
-// the bad ones.
+// EndImport ends an import after its last line was written. ClearImport deletes its
+// lines.
 func (d *DB) EndImport(ctx context.Context, id int64) error {
-	if err := d.emptyImport(ctx, id, true); err != nil {
-		return err
-	}
 	return d.changeImport(ctx, id, `state = 'importing'`, `state = 'done', ended_at = ?`, toMillis(d.now()))
 }
+
+// ClearImport deletes all lines of an ended import except the bad ones.
+func (d *DB) ClearImport(ctx context.Context, id int64) error { return d.emptyImport(ctx, id, true) }
 
 // SetImportRun stores the run that tests the nodes of an import.
 func (d *DB) SetImportRun(ctx context.Context, id, runID int64) error {
@@ -265,7 +265,8 @@ func (d *DB) ImportRunOf(ctx context.Context, id int64) (int64, error) {
 	return run, nil
 }
 
-// CutImports fails the imports whose upload was interrupted by the end of the process.
+// CutImports fails the imports whose upload was interrupted by the end of the process,
+// and deletes the lines of those that have ended.
 func (d *DB) CutImports(ctx context.Context) error {
 	rows, err := d.importsWhere(ctx, `state = 'reading' AND NOT uploaded`)
 	if err != nil {
@@ -273,6 +274,16 @@ func (d *DB) CutImports(ctx context.Context) error {
 	}
 	for _, i := range rows {
 		if err := d.FailImport(ctx, i.ID, connexa.T("import.error.cut")); err != nil {
+			return err
+		}
+	}
+	ended, err := queryIDs(d.read.QueryContext(ctx, `SELECT id FROM imports WHERE state = 'done' AND EXISTS (
+		SELECT 1 FROM import_lines WHERE import_id = imports.id AND class IN ('new', 'same', 'conflict'))`))
+	if err != nil {
+		return fmt.Errorf("list imports: %w", err)
+	}
+	for _, id := range ended {
+		if err := d.ClearImport(ctx, id); err != nil {
 			return err
 		}
 	}

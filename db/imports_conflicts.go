@@ -13,11 +13,15 @@ import (
 // settleConflicts applies the choice of each conflict. Each batch deletes its lines.
 func (w *importWriter) settleConflicts(ctx context.Context) error {
 	for {
-		ids, err := queryIDs(w.db.read.QueryContext(ctx, `SELECT id FROM import_lines WHERE import_id = ? AND class = 'conflict' ORDER BY id LIMIT ?`, w.imp.ID, importWindow))
-		if err != nil || len(ids) == 0 {
+		var window []sealedLine
+		err := w.eachSealed(ctx, `class = 'conflict' ORDER BY id LIMIT ?`, func(l sealedLine) error {
+			window = append(window, l)
+			return nil
+		}, importWindow)
+		if err != nil || len(window) == 0 {
 			return err
 		}
-		err = w.insertNew(ctx, slices.Collect(slices.Chunk(ids, importBatch)), func(ctx context.Context, tx *sql.Tx, lines []ready, _ bool, c *counts) error {
+		err = w.writeBatches(ctx, window, func(ctx context.Context, tx *sql.Tx, lines []ready, _ bool, c *counts) error {
 			for i := range lines {
 				if err := w.settleConflict(ctx, tx, &lines[i], w.lineChoice(&lines[i]), c); err != nil {
 					return err

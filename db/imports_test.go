@@ -85,6 +85,9 @@ func confirmImport(t *testing.T, d *DB, id int64, choice connexa.Choice) connexa
 	if err := d.EndImport(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
+	if err := d.ClearImport(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
 	return importOf(t, d, id)
 }
 
@@ -353,13 +356,13 @@ func TestImportExpires(t *testing.T) {
 	if i := importOf(t, d, cutOff); i.State != connexa.ImportFailed || i.Problem.Key != "import.error.cut" {
 		t.Errorf("cut off: %+v", i)
 	}
-	if err := d.ExpireImports(t.Context(), time.Now().Add(-time.Hour)); err != nil {
+	if err := d.ExpireImports(t.Context(), d.now().Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if i := importOf(t, d, id); i.State != connexa.ImportReady {
 		t.Errorf("expired early: %+v", i)
 	}
-	if err := d.ExpireImports(t.Context(), time.Now().Add(time.Hour)); err != nil {
+	if err := d.ExpireImports(t.Context(), d.now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if i := importOf(t, d, id); i.State != connexa.ImportCancelled || i.Problem.Key != "import.error.expired" {

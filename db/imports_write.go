@@ -56,12 +56,13 @@ type ready struct {
 	both       bool
 }
 
-// importWindow is the number of lines that are sorted at a time.
+// importWindow is the number of lines that are sorted at a time, and held sealed in
+// memory meanwhile.
 const importWindow = 100_000
 
 // addNew writes the new nodes, window by window. Within a window they are written in
-// the order of the index nodes_list, so that a batch touches few of its pages; with a
-// shuffled file, every batch would rewrite most of them. The order is always the same,
+// the order of addresses, so that a batch touches few pages of the index of addresses;
+// with a shuffled file, every batch would rewrite most of them. The order is always the same,
 // so a count records the progress.
 func (w *importWriter) addNew(ctx context.Context) error {
 	for {
@@ -71,20 +72,15 @@ func (w *importWriter) addNew(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// The lines that an earlier window wrote.
-		err = w.db.inPieces(ctx, `DELETE FROM import_lines WHERE id IN (SELECT id FROM import_lines WHERE import_id = ?1 AND class = 'new' AND id <= ?2 LIMIT 2000)`, w.imp.ID, drained)
+		lines, end, err := w.readWindow(ctx, drained)
 		if err != nil {
 			return err
 		}
-		ids, end, err := w.processWindow(ctx, drained)
-		if err != nil {
-			return err
-		}
-		if len(ids) == 0 {
+		if len(lines) == 0 {
 			return nil
 		}
-		left := ids[min(ahead, len(ids)):]
-		err = w.insertNew(ctx, slices.Collect(slices.Chunk(left, importBatch)), func(ctx context.Context, tx *sql.Tx, lines []ready, last bool, c *counts) error {
+		left := lines[min(ahead, len(lines)):]
+		err = w.writeBatches(ctx, left, func(ctx context.Context, tx *sql.Tx, lines []ready, last bool, c *counts) error {
 			if err := w.addAll(ctx, tx, lines, c); err != nil {
 				return err
 			}
@@ -104,51 +100,62 @@ func (w *importWriter) addNew(ctx context.Context) error {
 	}
 }
 
-// processWindow returns the ids of the next new lines in the order of writing, and the
-// largest id.
-func (w *importWriter) processWindow(ctx context.Context, drained int64) (ids []int64, end int64, err error) {
-	type place struct {
-		key string
-		id  int64
-	}
-	var places []place
-	var sealed sql.RawBytes
-	for scan := range eachRow(w.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines WHERE import_id = ? AND class = 'new' AND id > ? ORDER BY id LIMIT ?`,
-		w.imp.ID, drained, importWindow)) {
-		var p place
-		if err := scan(&p.id, &sealed); err != nil {
-			return nil, 0, err
-		}
-		row, err := w.db.ring.openLine(sealed)
-		if err != nil {
-			return nil, 0, err
-		}
-		p.key = addressKey(strings.ToLower(row.Input.Address))
-		places, end = append(places, p), p.id
-	}
-	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id)) })
-	ids = make([]int64, len(places))
-	for i, p := range places {
-		ids[i] = p.id
-	}
-	return ids, end, nil
+// sealedLine is a line as it is stored.
+type sealedLine struct {
+	id      int64
+	choice  connexa.Choice
+	differs string
+	both    bool
+	sealed  []byte // the row
+	key     string // its place in the order of writing
 }
 
-// insertNew writes batches of lines, each in one transaction. While one is written,
+// readWindow returns the next new lines in the order of writing, and the largest id.
+func (w *importWriter) readWindow(ctx context.Context, drained int64) (lines []sealedLine, end int64, err error) {
+	lines = make([]sealedLine, 0, min(importWindow, w.imp.Todo))
+	err = w.eachSealed(ctx, `class = 'new' AND id > ? ORDER BY id LIMIT ?`, func(l sealedLine) error {
+		row, err := w.db.ring.openLine(l.sealed)
+		if err != nil {
+			return err
+		}
+		l.key = addressKey(strings.ToLower(row.Input.Address))
+		lines, end = append(lines, l), l.id
+		return nil
+	}, drained, importWindow)
+	slices.SortFunc(lines, func(a, b sealedLine) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id)) })
+	return lines, end, err
+}
+
+// eachSealed reads the lines of the import that match a condition.
+func (w *importWriter) eachSealed(ctx context.Context, cond string, each func(sealedLine) error, args ...any) error {
+	for scan := range eachRow(w.db.read.QueryContext(ctx, `SELECT id, choice, password, both, sealed FROM import_lines WHERE import_id = ? AND `+cond, append([]any{w.imp.ID}, args...)...)) {
+		var l sealedLine
+		if err := scan(&l.id, &l.choice, &l.differs, &l.both, &l.sealed); err != nil {
+			return err
+		}
+		if err := each(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeBatches writes lines in batches, each in one transaction. While one is written,
 // the next one is opened and sealed on another core.
-func (w *importWriter) insertNew(ctx context.Context, batches [][]int64, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
+func (w *importWriter) writeBatches(ctx context.Context, lines []sealedLine, write func(context.Context, *sql.Tx, []ready, bool, *counts) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	type opened struct {
 		lines []ready
 		err   error
 	}
+	batches := (len(lines) + importBatch - 1) / importBatch
 	next := make(chan opened)
 	var opener sync.WaitGroup
 	defer opener.Wait()
 	defer stop()
 	opener.Go(func() {
-		for _, ids := range batches {
-			lines, err := w.openLine(ctx, ids)
+		for batch := range slices.Chunk(lines, importBatch) {
+			lines, err := w.openLines(batch)
 			select {
 			case next <- opened{lines, err}:
 			case <-ctx.Done():
@@ -166,7 +173,7 @@ func (w *importWriter) insertNew(ctx context.Context, batches [][]int64, write f
 		if o.err != nil {
 			return o.err
 		}
-		if err := w.writeBatch(ctx, o.lines, n == len(batches)-1, write); err != nil {
+		if err := w.writeBatch(ctx, o.lines, n == batches-1, write); err != nil {
 			return err
 		}
 		w.onProgress()
@@ -174,16 +181,12 @@ func (w *importWriter) insertNew(ctx context.Context, batches [][]int64, write f
 	return nil
 }
 
-// openLine reads lines in the order of ids and parses their nodes.
-func (w *importWriter) openLine(ctx context.Context, ids []int64) ([]ready, error) {
-	lines := make([]ready, 0, len(ids))
-	var sealed sql.RawBytes
-	for scan := range eachRow(w.db.read.QueryContext(ctx, `SELECT l.id, l.choice, l.password, l.both, l.sealed FROM json_each(?) j CROSS JOIN import_lines l ON l.id = j.value ORDER BY j.key`, jsonIDs(ids))) {
-		var l ready
-		if err := scan(&l.id, &l.choice, &l.differs, &l.both, &sealed); err != nil {
-			return nil, err
-		}
-		row, err := w.db.ring.openLine(sealed)
+// openLines parses the nodes of lines.
+func (w *importWriter) openLines(sealed []sealedLine) ([]ready, error) {
+	lines := make([]ready, 0, len(sealed))
+	for i := range sealed {
+		l := ready{id: sealed[i].id, choice: sealed[i].choice, differs: sealed[i].differs, both: sealed[i].both}
+		row, err := w.db.ring.openLine(sealed[i].sealed)
 		if err != nil {
 			return nil, err
 		}

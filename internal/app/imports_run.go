@@ -26,6 +26,7 @@ type importWork interface {
 
 	WriteImport(ctx context.Context, i connexa.Import, onProgress func()) error
 	EndImport(ctx context.Context, id int64) error
+	ClearImport(ctx context.Context, id int64) error
 	ImportRunOf(ctx context.Context, id int64) (int64, error)
 	SetImportRun(ctx context.Context, id, runID int64) error
 }
@@ -209,6 +210,10 @@ func (a *Imports) writeImport(ctx context.Context, i connexa.Import) error {
 	}
 	a.env.recordAct(ctx, connexa.ActImport, connexa.T("audit.import.ended",
 		strconv.FormatInt(i.ID, 10), importName(i), i.Added, i.Updated, i.Kept, i.Same, i.Bad))
+	a.importChanged(i.ID) // the report does not wait for the deletion of the lines
+	if err := a.store.ClearImport(ctx, i.ID); err != nil && ctx.Err() == nil {
+		a.env.Log.Error("delete the lines of an import", "import", i.ID, "err", err) // the next start deletes them
+	}
 	return nil
 }
 
