@@ -104,7 +104,7 @@ func (w *actWriter) binNodes(list string) error {
 		return err
 	}
 	b := &w.db.bin
-	if err := w.t.exec(`INSERT INTO bin (`+b.nodes+`, bin_act, bin_account, bin_at) SELECT `+b.nodes+`, ?, ?, ? FROM nodes WHERE id`+ofBatch,
+	if err := w.t.exec(`INSERT INTO bin (`+b.nodes+`, bin_act, bin_account, bin_at) SELECT `+b.nodes+`, nullif(?, 0), ?, ? FROM nodes WHERE id`+ofBatch,
 		w.act.ID, w.act.Account, toMillis(w.db.now()), list); err != nil {
 		return err
 	}
@@ -118,6 +118,23 @@ func (w *actWriter) binNodes(list string) error {
 	}
 	w.ids, err = w.t.queryIDs(`DELETE FROM nodes WHERE id`+ofBatch+` RETURNING id`, list)
 	return err
+}
+
+// DeleteNodes moves nodes to the bin in one transaction, for an account and not for a bulk
+// act. It returns the number of nodes that existed and the runs whose counts changed.
+func (d *DB) DeleteNodes(ctx context.Context, ids []int64, by string) (deleted int, runs []int64, err error) {
+	err = d.inStmtTx(ctx, func(t *stmtTx) error {
+		w := actWriter{db: d, t: t, act: connexa.BulkAct{Account: by}}
+		if err := w.binNodes(jsonIDs(ids)); err != nil {
+			return err
+		}
+		deleted, runs = len(w.ids), w.runs
+		return nil
+	})
+	if err != nil {
+		return 0, nil, fmt.Errorf("delete nodes: %w", err)
+	}
+	return deleted, runs, nil
 }
 
 // restoreNodes takes nodes out of the bin. It skips those whose address, port and login

@@ -12,18 +12,18 @@ import (
 
 const importColumns = `id, state, name, bytes, uploaded, confirmed, lines, chosen, format, encoding, separator, header, mapping, test, choice,
 	new, same, conflict, bad, resets, crowded, todo, written, added, updated, kept, coalesce(run_id, 0), problem, by, created_at, coalesce(ended_at, 0),
-	decided, test_chosen, noted`
+	decided, test_chosen, noted, undo, undo_by, coalesce(undo_at, 0), undo_total, undo_removed, undo_restored, undo_kept`
 
 func scanImport(scan func(...any) error) (connexa.Import, error) {
 	var (
 		i                                 connexa.Import
 		chosen, mapping, crowded, problem []byte
-		created, ended                    int64
+		created, ended, undone            int64
 	)
 	if err := scan(&i.ID, &i.State, &i.Name, &i.Bytes, &i.Uploaded, &i.Confirmed, &i.Lines, &chosen, &i.Format, &i.Encoding, &i.Separator,
 		&i.Header, &mapping, &i.Test, &i.Choice, &i.New, &i.Same, &i.Conflict, &i.Bad, &i.Resets, &crowded, &i.Todo, &i.Written,
 		&i.Added, &i.Updated, &i.Kept, &i.RunID, &problem, &i.By, &created, &ended,
-		&i.Decided, &i.TestChosen, &i.Noted); err != nil {
+		&i.Decided, &i.TestChosen, &i.Noted, &i.Undo, &i.UndoBy, &undone, &i.UndoTotal, &i.Removed, &i.Restored, &i.UndoKept); err != nil {
 		return i, err
 	}
 	for _, part := range []struct {
@@ -34,7 +34,7 @@ func scanImport(scan func(...any) error) (connexa.Import, error) {
 			return i, fmt.Errorf("import %d: %w", i.ID, err)
 		}
 	}
-	i.CreatedAt, i.EndedAt = fromMillis(created), fromMillis(ended)
+	i.CreatedAt, i.EndedAt, i.UndoAt = fromMillis(created), fromMillis(ended), fromMillis(undone)
 	return i, nil
 }
 
@@ -74,14 +74,16 @@ func (d *DB) Import(ctx context.Context, id int64) (connexa.Import, error) {
 	return i, nil
 }
 
-// Imports lists the last n imports, the newest first.
-func (d *DB) Imports(ctx context.Context, n int) ([]connexa.Import, error) {
-	return d.importsWhere(ctx, `TRUE ORDER BY id DESC LIMIT ?`, n)
+// Imports lists up to n imports with ids below before, the newest first. Zero lists the
+// last ones.
+func (d *DB) Imports(ctx context.Context, before int64, n int) ([]connexa.Import, error) {
+	return d.importsWhere(ctx, `(?1 = 0 OR id < ?1) ORDER BY id DESC LIMIT ?2`, before, n)
 }
 
-// WaitingImports lists the imports that must be read or written, the oldest first.
+// WaitingImports lists the imports that must be read, written or undone, the oldest
+// first.
 func (d *DB) WaitingImports(ctx context.Context) ([]connexa.Import, error) {
-	return d.importsWhere(ctx, `state = 'importing' OR state = 'reading' AND uploaded ORDER BY id`)
+	return d.importsWhere(ctx, `state = 'importing' OR state = 'reading' AND uploaded OR undo = 'running' ORDER BY id`)
 }
 
 func (d *DB) importsWhere(ctx context.Context, cond string, args ...any) ([]connexa.Import, error) {

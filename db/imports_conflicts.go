@@ -87,7 +87,11 @@ func (w *importWriter) applyTheirs(ctx context.Context, tx *sql.Tx, mine *known,
 		c.kept++
 		return nil
 	}
-	values := append(d.ring.nodeValues(&n, password), w.imp.ID, toMillis(d.now()), n.ID)
+	now := toMillis(d.now())
+	if err := w.noteChanged(ctx, tx, &mine.Node, &n, fields, d.ring.passwordMAC(password), now); err != nil {
+		return err
+	}
+	values := append(d.ring.nodeValues(&n, password), w.imp.ID, now, n.ID)
 	if _, err := tx.ExecContext(ctx, updateNodeSQL("import_id", "changed_at"), values...); err != nil {
 		return fmt.Errorf("change node %d: %w", n.ID, err)
 	}

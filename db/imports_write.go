@@ -221,6 +221,9 @@ func (w *importWriter) writeBatch(ctx context.Context, lines []ready, last bool,
 			if err != nil {
 				return fmt.Errorf("write the history: %w", err)
 			}
+			if err := w.noteAdded(ctx, tx, before); err != nil {
+				return err
+			}
 		}
 		return changeImport(ctx, tx, w.imp.ID, `state = 'importing'`, `written = written + ?, added = added + ?, updated = updated + ?, kept = kept + ?`,
 			len(lines), c.added, c.updated, c.kept)

@@ -105,6 +105,10 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 		if err := h.importColumns(ctx, &v); err != nil {
 			return v, err
 		}
+	case connexa.ImportDone, connexa.ImportCancelled:
+		if v.UndoPlan, err = h.imports.PlanUndo(ctx, i); err != nil {
+			return v, err
+		}
 	default: // the other states show no preview
 	}
 	if i.RunID != 0 {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/connexa-panel/connexa/internal/app"
@@ -22,11 +23,18 @@ func (h *Handlers) importStart(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) drawImportStart(w http.ResponseWriter, r *http.Request, status int, v views.ImportStart) error {
-	recent, err := h.imports.RecentImports(r.Context())
+	var before int64
+	if text := r.URL.Query().Get("before"); text != "" {
+		var err error
+		if before, err = strconv.ParseInt(text, 10, 64); err != nil || before <= 0 {
+			return connexa.Errorf(connexa.NotFound, "error.not_found")
+		}
+	}
+	recent, more, err := h.imports.ListImports(r.Context(), before)
 	if err != nil {
 		return err
 	}
-	v.Recent, v.Tests = recent, h.imports.ImportTests()
+	v.Recent, v.More, v.Older, v.Tests = recent, more, before > 0, h.imports.ImportTests()
 	if len(v.Tests) > 1 && status == http.StatusOK {
 		v.Test = v.Tests[1] // preselect a test, because most users want to know which nodes work
 	}

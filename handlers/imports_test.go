@@ -340,7 +340,7 @@ func TestBrokenUpload(t *testing.T) {
 		res.Body.Close()
 	}
 	waitFor(t, func() bool {
-		list, err := p.db.Imports(t.Context(), 1)
+		list, err := p.db.Imports(t.Context(), 0, 1)
 		return err == nil && len(list) == 1 && list[0].State == connexa.ImportFailed && list[0].Problem.Key == "import.error.cut"
 	})
 }
@@ -358,4 +358,28 @@ func TestImportStream(t *testing.T) {
 	b.get("/events?page=import&id=77").hasStatus(t, http.StatusNotFound)
 	b.get("/events?page=import&id=x").hasStatus(t, http.StatusNotFound)
 	b.get("/imports/1").contains(t, "page=import")
+}
+
+func TestUndoOfAnImport(t *testing.T) {
+	p := startPanel(t)
+	p.startImports()
+	b := p.newBrowser().logIn()
+	b.addNodes("192.0.2.9")
+	b.importText(1, "ip,user,pass\n192.0.2.1,ops1,a\n192.0.2.2,ops1,b\n")
+	b.get("/imports/1").contains(t, `action="/imports/1/undo"`)
+	b.post("/imports/1/undo").hasStatus(t, http.StatusOK).contains(t, "2 added nodes are removed").contains(t, `name="remove" value="2"`)
+	b.post("/imports/1/undo", "yes", "1", "remove", "3", "restore", "0", "keep", "0").hasStatus(t, http.StatusConflict).contains(t, `name="remove" value="2"`)
+	b.post("/imports/1/undo", "yes", "1", "remove", "2", "restore", "0", "keep", "0").leadsTo(t, "/imports/1")
+	waitFor(t, func() bool {
+		i, err := p.db.Import(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i.Undo == connexa.UndoDone
+	})
+	b.get("/imports/1").contains(t, "2 nodes removed").lacks(t, "/imports/1/undo")
+	b.get("/nodes").contains(t, "192.0.2.9").lacks(t, "192.0.2.1:")
+	b.post("/imports/1/undo").hasStatus(t, http.StatusConflict)
+	b.get("/imports").contains(t, "undone")
+	b.get("/imports?before=1").hasStatus(t, http.StatusOK).lacks(t, "fleet.csv")
 }

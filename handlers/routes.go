@@ -147,6 +147,7 @@ func (h *Handlers) registerRoutes() *guards {
 	a.authenticated("POST /imports/{id}/lines/{line}", h.correctLine)
 	a.authenticated("POST /imports/{id}/reread", h.rereadImport)
 	a.authenticated("POST /imports/{id}/cancel", h.cancelImport)
+	a.slow("POST /imports/{id}/undo", h.undoImport)
 	a.slow("GET /imports/{id}/bad.csv", h.badLines)
 
 	// Runs and the stream.

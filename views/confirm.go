@@ -67,3 +67,17 @@ func ConfirmDeleteProfile(p *i18n.Printer, x connexa.Profile) Confirm {
 		URL: profileURL(x.ID) + "/delete", Button: p.T("profile.delete"), Danger: true, Fields: []Hidden{{"yes", "1"}},
 	}
 }
+
+// ConfirmUndo asks for confirmation before an import is undone. The confirmed form
+// contains the plan, so that nothing else is done than what the question said.
+func ConfirmUndo(p *i18n.Printer, i connexa.Import, plan connexa.UndoPlan) Confirm {
+	c := Confirm{
+		Title: p.T("import.undo.title", importName(p, i)), Text: p.T("import.undo.remove", plan.Remove) + " " + p.T("import.undo.restore", plan.Restore),
+		Warning: p.T("import.undo.warning"), URL: importURL(i.ID) + "/undo", Button: p.T("import.undo"), Danger: true,
+		Fields: []Hidden{{"yes", "1"}, {"remove", strconv.Itoa(plan.Remove)}, {"restore", strconv.Itoa(plan.Restore)}, {"keep", strconv.Itoa(plan.Keep)}},
+	}
+	if plan.Keep > 0 {
+		c.Text += " " + p.T("import.undo.keep", plan.Keep)
+	}
+	return c
+}

@@ -19,6 +19,8 @@ type ImportStart struct {
 	Tests  []connexa.ImportTest
 	Errors connexa.FieldErrors // keys: "file" and "text"
 	Recent []connexa.Import
+	More   bool // there are older imports
+	Older  bool // the page shows older ones
 }
 
 // Import is the page of one import, from the preview to the report.
@@ -39,6 +41,7 @@ type Import struct {
 	Fault     connexa.Text // error of the last request
 	Run       *RunBar      // run of the chosen test, or nil
 	Cost      SpeedPlan    // cost of a speed test of the new and changed nodes
+	UndoPlan  connexa.UndoPlan
 }
 
 // ImportColumn is one column of a CSV file.
@@ -46,6 +49,16 @@ type ImportColumn struct {
 	Field  string
 	Name   string // from the header row
 	Sample []string
+}
+
+// ImportNodesURL returns the URL of the nodes that an import has added or changed last.
+func ImportNodesURL(id int64) string {
+	return NodesURL(connexa.ListQuery{Filter: connexa.FilterBy("in", "import/"+strconv.FormatInt(id, 10))})
+}
+
+// olderURL returns the URL of the page with the imports before those of v.
+func (v ImportStart) olderURL() string {
+	return "/imports?before=" + strconv.FormatInt(v.Recent[len(v.Recent)-1].ID, 10)
 }
 
 func importURL(id int64) string { return "/imports/" + strconv.FormatInt(id, 10) }

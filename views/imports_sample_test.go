@@ -24,13 +24,19 @@ func importSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	done := page(connexa.ImportDone, connexa.LineNew)
 	done.Added, done.Updated, done.Kept, done.RunID = 1101, 3, 28, 3
 	done.Run = &RunBar{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, PerSecond: 5.2, Left: 44 * time.Second, Tally: connexa.Tally{Total: 1104, Good: 301, Bad: 83}}
+	done.UndoPlan = connexa.UndoPlan{Remove: 1101, Restore: 3, Keep: 2}
+	undoing := done
+	undoing.Run, undoing.UndoPlan = nil, connexa.UndoPlan{}
+	undoing.Undo, undoing.UndoTotal, undoing.Removed = connexa.UndoRunning, 1104, 500
+	undone := undoing
+	undone.Undo, undone.Removed, undone.Restored, undone.UndoKept, undone.UndoBy, undone.UndoAt = connexa.UndoDone, 1101, 3, 2, "admin", time.Now().Add(-time.Hour)
 	failed := page(connexa.ImportFailed, connexa.LineNew)
 	failed.Problem = connexa.T("import.error.hopeless", 10_000)
 	over := done.Import
-	over.State = connexa.ImportDone
+	over.State, over.Undo = connexa.ImportDone, connexa.UndoDone
 	tests := []connexa.ImportTest{connexa.TestNone, "ping"}
 	pages := map[string]templ.Component{
-		"import": ImportStartPage(pg, ImportStart{Test: "ping", Tests: tests, Recent: []connexa.Import{i, over, failed.Import}}),
+		"import": ImportStartPage(pg, ImportStart{Test: "ping", Tests: tests, Recent: []connexa.Import{i, over, failed.Import}, More: true, Older: true}),
 		"import-refused": ImportStartPage(pg, ImportStart{Test: "ping", Tests: tests,
 			Errors: connexa.FieldErrors{"file": connexa.T("import.error.binary"), "text": connexa.T("import.error.both")}}),
 		"import-mapping": ImportPage(pg, mapping),
@@ -38,6 +44,9 @@ func importSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		"import-early":   ImportPage(pg, early),
 		"import-writing": ImportPage(pg, writing),
 		"import-done":    ImportPage(pg, done),
+		"import-undoing": ImportPage(pg, undoing),
+		"import-undone":  ImportPage(pg, undone),
+		"import-undo":    ConfirmPage(pg, ConfirmUndo(p, done.Import, connexa.UndoPlan{Remove: 1101, Restore: 3, Keep: 2})),
 		"import-failed":  ImportPage(pg, failed),
 	}
 	maps.Copy(pages, importLineSamples(p, pg))

@@ -288,6 +288,26 @@ CREATE TABLE history_hours (
 
 CREATE TABLE history_rolled (upto INTEGER NOT NULL) STRICT;
 
+CREATE TABLE import_added (
+    import_id INTEGER NOT NULL REFERENCES imports (id) ON DELETE CASCADE,
+    first     INTEGER NOT NULL,
+    last      INTEGER NOT NULL CHECK (last >= first),
+    PRIMARY KEY (import_id, first)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE import_changes (
+    import_id    INTEGER NOT NULL REFERENCES imports (id) ON DELETE CASCADE,
+    node_id      INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+    at           INTEGER NOT NULL, -- the changed_at that the import gave the node
+    import_then  INTEGER,          -- the import_id of the node before
+    fields       TEXT    NOT NULL, -- JSON: the values before and after, by field, without the password
+    password     BLOB,             -- sealed, before; NULL: not changed
+    password_mac BLOB,             -- after
+    PRIMARY KEY (import_id, node_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX import_changes_node ON import_changes (node_id);
+
 CREATE TABLE import_chunks (
     import_id INTEGER NOT NULL REFERENCES imports (id) ON DELETE CASCADE,
     n         INTEGER NOT NULL,
@@ -352,7 +372,7 @@ CREATE TABLE imports (
     by         TEXT    NOT NULL DEFAULT '',
     created_at INTEGER NOT NULL,
     ended_at   INTEGER
-, decided INTEGER NOT NULL DEFAULT 0 CHECK (decided IN (0, 1)), test_chosen INTEGER NOT NULL DEFAULT 0 CHECK (test_chosen IN (0, 1)), noted INTEGER NOT NULL DEFAULT 0) STRICT;
+, decided INTEGER NOT NULL DEFAULT 0 CHECK (decided IN (0, 1)), test_chosen INTEGER NOT NULL DEFAULT 0 CHECK (test_chosen IN (0, 1)), noted INTEGER NOT NULL DEFAULT 0, undo TEXT NOT NULL DEFAULT '' CHECK (undo IN ('', 'running', 'done')), undo_by TEXT NOT NULL DEFAULT '', undo_at INTEGER, undo_total INTEGER NOT NULL DEFAULT 0, undo_added INTEGER NOT NULL DEFAULT 0, undo_removed INTEGER NOT NULL DEFAULT 0, undo_restored INTEGER NOT NULL DEFAULT 0, undo_kept INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE jobs (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -33,7 +33,7 @@ type importStore interface {
 	ImportText(ctx context.Context, id int64) io.Reader
 
 	Import(ctx context.Context, id int64) (connexa.Import, error)
-	Imports(ctx context.Context, n int) ([]connexa.Import, error)
+	Imports(ctx context.Context, before int64, n int) ([]connexa.Import, error)
 	ImportLines(ctx context.Context, id int64, class connexa.LineClass, after int64, n int) ([]connexa.ImportLine, error)
 	ImportLine(ctx context.Context, id, line int64) (connexa.ImportLine, error)
 	PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, error)
@@ -53,15 +53,16 @@ type importStore interface {
 
 // Imports reads files of nodes, shows what they would change, and writes them.
 type Imports struct {
-	env   Env
-	store importStore
-	runs  *Runs
-	bell  importBell
+	env      Env
+	store    importStore
+	runs     *Runs
+	services *Services
+	bell     importBell
 }
 
 // NewImports returns Imports. The caller must call RunImports.
-func NewImports(env Env, store importStore, runs *Runs) *Imports {
-	return &Imports{env: env, store: store, runs: runs, bell: make(importBell, 1)}
+func NewImports(env Env, store importStore, runs *Runs, services *Services) *Imports {
+	return &Imports{env: env, store: store, runs: runs, services: services, bell: make(importBell, 1)}
 }
 
 // UploadImport stores the text of an import as it arrives and returns the id of the
@@ -186,9 +187,14 @@ func (a *Imports) Import(ctx context.Context, id int64) (connexa.Import, error) 
 	return a.store.Import(ctx, id)
 }
 
-// RecentImports lists the last imports, the newest first.
-func (a *Imports) RecentImports(ctx context.Context) ([]connexa.Import, error) {
-	return a.store.Imports(ctx, importsListed)
+// ListImports lists a page of the imports with ids below before, the newest first. Zero
+// lists the last ones. more reports whether there are older ones.
+func (a *Imports) ListImports(ctx context.Context, before int64) (list []connexa.Import, more bool, err error) {
+	list, err = a.store.Imports(ctx, before, importsListed+1)
+	if more = len(list) > importsListed; more {
+		list = list[:importsListed]
+	}
+	return list, more, err
 }
 
 // ImportLines lists one page of the lines of one class. after is the id of the last

@@ -29,6 +29,8 @@ type importWork interface {
 	ClearImport(ctx context.Context, id int64) error
 	ImportRunOf(ctx context.Context, id int64) (int64, error)
 	SetImportRun(ctx context.Context, id, runID int64) error
+
+	undoStore
 }
 
 const (
@@ -105,12 +107,18 @@ func (a *Imports) expireImports(ctx context.Context) {
 	if err := a.store.ExpireImports(ctx, a.env.Now().Add(-importKept)); err != nil && ctx.Err() == nil {
 		a.env.Log.Error("forget old imports", "err", err)
 	}
+	if err := a.store.ExpireUndo(ctx, a.env.Now().Add(-UndoKept)); err != nil && ctx.Err() == nil {
+		a.env.Log.Error("forget what imports have changed", "err", err)
+	}
 }
 
 // workImport does the next step of one import.
 func (a *Imports) workImport(ctx context.Context, i connexa.Import) {
 	step := a.readImport
-	if i.State == connexa.ImportRunning {
+	switch {
+	case i.Undo == connexa.UndoRunning:
+		step = a.undoImport
+	case i.State == connexa.ImportRunning:
 		step = a.writeImport
 	}
 	err := step(ctx, i)

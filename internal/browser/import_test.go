@@ -189,3 +189,21 @@ func TestImportNeedsServers(t *testing.T) {
 	b.clickOn(`form[action="/imports"] .btn.primary`)
 	b.waitTrue(arrived + ` && document.querySelector("#e-file")?.textContent.trim()`)
 }
+
+// TestUndoImport undoes an import after a question that states the numbers.
+func TestUndoImport(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	p.newClient().postForm("/imports", map[string][]string{"test": {"none"}, "text": {"ip,user,pass\n192.0.2.10,ops,Blue-Kite-7\n192.0.2.11,ops,Blue-Kite-8\n"}})
+	b := p.openTab(t)
+	b.logIn()
+	b.openPage("/imports/1")
+	b.clickOn(`form[action$="/confirm"] .btn.primary`)
+	b.waitTrue(tileFigure("added") + ` === 2`)
+	b.clickOn(`form[action$="/undo"] .btn`)
+	b.waitTrue(hasText("#confirm", "2 added nodes are removed"))
+	b.clickOn(`#confirm .btn.primary`)
+	b.waitTrue(hasText("main", "2 nodes removed.") + ` && !document.querySelector('form[action$="/undo"]')`)
+	b.openPage("/nodes")
+	b.waitTrue(`!document.querySelector("#list tbody tr")`)
+}

@@ -94,6 +94,30 @@ type Import struct {
 	By         string
 	CreatedAt  time.Time
 	EndedAt    time.Time
+
+	Undo      UndoState
+	UndoBy    string
+	UndoAt    time.Time // when it began
+	UndoTotal int       // nodes that it was about at its start
+	Removed   int
+	Restored  int // nodes with at least one restored field
+	UndoKept  int // nodes of which at least one value was changed since
+}
+
+// UndoState is the state of the undo of an import.
+type UndoState string
+
+// The states. An import that was not undone has none.
+const (
+	UndoRunning UndoState = "running"
+	UndoDone    UndoState = "done"
+)
+
+// UndoPlan is the effect of the undo of an import, in nodes.
+type UndoPlan struct {
+	Remove  int // added by the import, and not changed since
+	Restore int // changed by it: at least one field gets its former value back
+	Keep    int // at least one value was changed since, and stays
 }
 
 // ChoiceFor returns the choice that applies to a conflict: its own, or the one for

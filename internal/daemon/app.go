@@ -25,7 +25,7 @@ func (p *Panel) newApp() app.App {
 		Channels: app.NewChannels(env, p.db, p.notifier),
 		Clients:  app.NewClients(env, p.db, p.access, services),
 		History:  app.NewHistory(env, p.db, settings),
-		Imports:  app.NewImports(env, p.db, runs),
+		Imports:  app.NewImports(env, p.db, runs, services),
 		Monitor:  app.NewMonitor(env, p.db, settings, p.tryTargets),
 		Nodes:    app.NewNodes(env, p.db, settings),
 		Profiles: app.NewProfiles(env, p.db, issuer, p.db),

@@ -6,6 +6,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -191,6 +193,69 @@ func TestPanelKilledTenTimesLosesNothing(t *testing.T) {
 	}
 	ledger.checkNodes(fleet.Nodes())
 	t.Logf("%d results were committed before a kill", len(known))
+}
+
+// An undo of an import that is killed again and again ends as a whole.
+func TestPanelKilledDuringUndo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	const nodes, kills = 6000, 20
+	dir := t.TempDir()
+	c := startChild(t, dir)
+	importText := func(password string, choice string) string {
+		t.Helper()
+		var text strings.Builder
+		text.WriteString("address,login,password\n")
+		for i := range nodes {
+			if i%2 == 0 || choice == "theirs" {
+				fmt.Fprintf(&text, "10.9.%d.%d,ops,%s%d\n", i>>8, i&255, password, i)
+			}
+		}
+		var form bytes.Buffer
+		mw := multipart.NewWriter(&form)
+		if err := errors.Join(mw.WriteField("test", "none"), mw.WriteField("text", text.String()), mw.Close()); err != nil {
+			t.Fatal(err)
+		}
+		page := c.postForm("/imports", mw.FormDataContentType(), &form)
+		c.postForm(page+"/confirm", "application/x-www-form-urlencoded", strings.NewReader("choice="+choice))
+		return page
+	}
+	ledger := openLedger(t, dir)
+	wait := func(done int, query string) {
+		t.Helper()
+		deadline := time.Now().Add(2 * time.Minute)
+		for ledger.countRows(query) != done {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s is %d, want %d", query, ledger.countRows(query), done)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	importText("before", "mine") // every second node
+	wait(1, `SELECT count(*) FROM imports WHERE state = 'done'`)
+	page := importText("after", "theirs") // changes these and adds the others
+	wait(2, `SELECT count(*) FROM imports WHERE state = 'done'`)
+	c.postForm(page+"/undo", "application/x-www-form-urlencoded", strings.NewReader(fmt.Sprintf("yes=1&remove=%d&restore=%d&keep=0", nodes/2, nodes/2)))
+	for range kills {
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) // the kill must come at a random moment
+		c.kill()
+		c = startChild(t, dir)
+	}
+	defer c.kill()
+	wait(1, `SELECT count(*) FROM imports WHERE undo = 'done'`)
+	if n := ledger.countRows(`SELECT count(*) FROM imports WHERE undo = 'done' AND undo_removed = ? AND undo_restored = ? AND undo_kept = 0`, nodes/2, nodes/2); n != 1 {
+		t.Error("the counts of the undo are wrong")
+	}
+	if n := ledger.countRows(`SELECT count(*) FROM nodes WHERE import_id = 1 AND changed_at > created_at`); n != nodes/2 {
+		t.Errorf("%d nodes are restored, want %d", n, nodes/2)
+	}
+	if n := ledger.countRows(`SELECT count(*) FROM nodes`); n != nodes/2 {
+		t.Errorf("%d nodes are left, want %d", n, nodes/2)
+	}
+	if n := ledger.countRows(`SELECT (SELECT count(*) FROM import_changes) + (SELECT count(*) FROM import_added WHERE import_id = 2)`); n != 0 {
+		t.Errorf("%d records are left", n)
+	}
 }
 
 // storedState reads the database of a panel in another process.
