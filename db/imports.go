@@ -12,7 +12,7 @@ import (
 
 const importColumns = `id, state, name, bytes, uploaded, confirmed, lines, chosen, format, encoding, separator, header, mapping, test, choice,
 	new, same, conflict, bad, resets, crowded, todo, written, added, updated, kept, coalesce(run_id, 0), problem, by, created_at, coalesce(ended_at, 0),
-	decided, test_chosen, noted, undo, undo_by, coalesce(undo_at, 0), undo_total, undo_removed, undo_restored, undo_kept`
+	decided, test_chosen, noted, undo, undo_by, coalesce(undo_at, 0), undo_total, undo_removed, undo_restored, undo_kept, remembered`
 
 func scanImport(scan func(...any) error) (connexa.Import, error) {
 	var (
@@ -23,7 +23,7 @@ func scanImport(scan func(...any) error) (connexa.Import, error) {
 	if err := scan(&i.ID, &i.State, &i.Name, &i.Bytes, &i.Uploaded, &i.Confirmed, &i.Lines, &chosen, &i.Format, &i.Encoding, &i.Separator,
 		&i.Header, &mapping, &i.Test, &i.Choice, &i.New, &i.Same, &i.Conflict, &i.Bad, &i.Resets, &crowded, &i.Todo, &i.Written,
 		&i.Added, &i.Updated, &i.Kept, &i.RunID, &problem, &i.By, &created, &ended,
-		&i.Decided, &i.TestChosen, &i.Noted, &i.Undo, &i.UndoBy, &undone, &i.UndoTotal, &i.Removed, &i.Restored, &i.UndoKept); err != nil {
+		&i.Decided, &i.TestChosen, &i.Noted, &i.Undo, &i.UndoBy, &undone, &i.UndoTotal, &i.Removed, &i.Restored, &i.UndoKept, &i.Remembered); err != nil {
 		return i, err
 	}
 	for _, part := range []struct {
@@ -116,10 +116,11 @@ func changeImport(ctx context.Context, tx *sql.Tx, id int64, cond, set string, a
 	return err
 }
 
-// ShapeImport stores the detected format of the text of an import.
+// ShapeImport stores the detected format of the text of an import, and the options if a
+// remembered mapping was added to them.
 func (d *DB) ShapeImport(ctx context.Context, i connexa.Import) error {
-	return d.changeImport(ctx, i.ID, `state = 'reading'`, `format = ?, encoding = ?, separator = ?, header = ?, mapping = ?`,
-		i.Format, i.Encoding, i.Separator, i.Header, asJSON(i.Mapping))
+	return d.changeImport(ctx, i.ID, `state = 'reading'`, `format = ?, encoding = ?, separator = ?, header = ?, mapping = ?, chosen = ?, remembered = ?`,
+		i.Format, i.Encoding, i.Separator, i.Header, asJSON(i.Mapping), asJSON(i.Chosen), i.Remembered)
 }
 
 // AskForMapping makes an import wait until the user names the columns.
@@ -129,7 +130,7 @@ func (d *DB) AskForMapping(ctx context.Context, id int64) error {
 
 // RereadImport makes the panel read the text of an import again, with the options o.
 func (d *DB) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
-	return d.changeImport(ctx, id, `state IN ('mapping', 'ready')`, `state = 'reading', chosen = ?`, asJSON(o))
+	return d.changeImport(ctx, id, `state IN ('mapping', 'ready')`, `state = 'reading', chosen = ?, remembered = 0`, asJSON(o))
 }
 
 // ConfirmImport makes the panel write an import, now or as soon as it has been read. An

@@ -129,7 +129,7 @@ func (h *Handlers) rereadImport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	o := connexa.ImportOptions{Encoding: r.PostForm.Get("encoding")}
+	o := connexa.ImportOptions{Encoding: r.PostForm.Get("encoding"), Detect: r.PostForm.Get("detect") == "1"}
 	switch reading := r.PostForm.Get("reading"); reading {
 	case "text":
 		o.Format = reading

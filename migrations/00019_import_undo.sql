@@ -29,7 +29,17 @@ ALTER TABLE imports ADD COLUMN undo_removed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE imports ADD COLUMN undo_restored INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE imports ADD COLUMN undo_kept INTEGER NOT NULL DEFAULT 0;     -- something newer stands against it
 
+-- The columns that the user chose for files with the same header line.
+CREATE TABLE import_mappings (
+    header  BLOB    PRIMARY KEY, -- keyed digest of its names
+    mapping TEXT    NOT NULL,    -- JSON
+    used_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+ALTER TABLE imports ADD COLUMN remembered INTEGER NOT NULL DEFAULT 0 CHECK (remembered IN (0, 1)); -- the mapping is from import_mappings
+
 -- +goose Down
+ALTER TABLE imports DROP COLUMN remembered;
+DROP TABLE import_mappings;
 ALTER TABLE imports DROP COLUMN undo_kept;
 ALTER TABLE imports DROP COLUMN undo_restored;
 ALTER TABLE imports DROP COLUMN undo_removed;

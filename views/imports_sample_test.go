@@ -24,6 +24,8 @@ func importSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	done := page(connexa.ImportDone, connexa.LineNew)
 	done.Added, done.Updated, done.Kept, done.RunID = 1101, 3, 28, 3
 	done.Run = &RunBar{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, PerSecond: 5.2, Left: 44 * time.Second, Tally: connexa.Tally{Total: 1104, Good: 301, Bad: 83}}
+	remembered := page(connexa.ImportReady, connexa.LineNew)
+	remembered.Remembered = true
 	done.UndoPlan = connexa.UndoPlan{Remove: 1101, Restore: 3, Keep: 2}
 	undoing := done
 	undoing.Run, undoing.UndoPlan = nil, connexa.UndoPlan{}
@@ -39,15 +41,16 @@ func importSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		"import": ImportStartPage(pg, ImportStart{Test: "ping", Tests: tests, Recent: []connexa.Import{i, over, failed.Import}, More: true, Older: true}),
 		"import-refused": ImportStartPage(pg, ImportStart{Test: "ping", Tests: tests,
 			Errors: connexa.FieldErrors{"file": connexa.T("import.error.binary"), "text": connexa.T("import.error.both")}}),
-		"import-mapping": ImportPage(pg, mapping),
-		"import-reading": ImportPage(pg, reading),
-		"import-early":   ImportPage(pg, early),
-		"import-writing": ImportPage(pg, writing),
-		"import-done":    ImportPage(pg, done),
-		"import-undoing": ImportPage(pg, undoing),
-		"import-undone":  ImportPage(pg, undone),
-		"import-undo":    ConfirmPage(pg, ConfirmUndo(p, done.Import, connexa.UndoPlan{Remove: 1101, Restore: 3, Keep: 2})),
-		"import-failed":  ImportPage(pg, failed),
+		"import-mapping":    ImportPage(pg, mapping),
+		"import-reading":    ImportPage(pg, reading),
+		"import-early":      ImportPage(pg, early),
+		"import-writing":    ImportPage(pg, writing),
+		"import-done":       ImportPage(pg, done),
+		"import-remembered": ImportPage(pg, remembered),
+		"import-undoing":    ImportPage(pg, undoing),
+		"import-undone":     ImportPage(pg, undone),
+		"import-undo":       ConfirmPage(pg, ConfirmUndo(p, done.Import, connexa.UndoPlan{Remove: 1101, Restore: 3, Keep: 2})),
+		"import-failed":     ImportPage(pg, failed),
 	}
 	maps.Copy(pages, importLineSamples(p, pg))
 	return pages

@@ -338,6 +338,12 @@ CREATE INDEX import_lines_page ON import_lines (import_id, class, id);
 
 CREATE INDEX import_lines_server ON import_lines (server, import_id) WHERE server IS NOT NULL;
 
+CREATE TABLE import_mappings (
+    header  BLOB    PRIMARY KEY, -- keyed digest of its names
+    mapping TEXT    NOT NULL,    -- JSON
+    used_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE imports (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     state      TEXT    NOT NULL CHECK (state IN ('reading','mapping','ready','importing','done','cancelled','failed')),
@@ -372,7 +378,7 @@ CREATE TABLE imports (
     by         TEXT    NOT NULL DEFAULT '',
     created_at INTEGER NOT NULL,
     ended_at   INTEGER
-, decided INTEGER NOT NULL DEFAULT 0 CHECK (decided IN (0, 1)), test_chosen INTEGER NOT NULL DEFAULT 0 CHECK (test_chosen IN (0, 1)), noted INTEGER NOT NULL DEFAULT 0, undo TEXT NOT NULL DEFAULT '' CHECK (undo IN ('', 'running', 'done')), undo_by TEXT NOT NULL DEFAULT '', undo_at INTEGER, undo_total INTEGER NOT NULL DEFAULT 0, undo_added INTEGER NOT NULL DEFAULT 0, undo_removed INTEGER NOT NULL DEFAULT 0, undo_restored INTEGER NOT NULL DEFAULT 0, undo_kept INTEGER NOT NULL DEFAULT 0) STRICT;
+, decided INTEGER NOT NULL DEFAULT 0 CHECK (decided IN (0, 1)), test_chosen INTEGER NOT NULL DEFAULT 0 CHECK (test_chosen IN (0, 1)), noted INTEGER NOT NULL DEFAULT 0, undo TEXT NOT NULL DEFAULT '' CHECK (undo IN ('', 'running', 'done')), undo_by TEXT NOT NULL DEFAULT '', undo_at INTEGER, undo_total INTEGER NOT NULL DEFAULT 0, undo_added INTEGER NOT NULL DEFAULT 0, undo_removed INTEGER NOT NULL DEFAULT 0, undo_restored INTEGER NOT NULL DEFAULT 0, undo_kept INTEGER NOT NULL DEFAULT 0, remembered INTEGER NOT NULL DEFAULT 0 CHECK (remembered IN (0, 1))) STRICT;
 
 CREATE TABLE jobs (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,

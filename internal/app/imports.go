@@ -332,6 +332,10 @@ func (a *Imports) ConfirmImport(ctx context.Context, id int64, test connexa.Impo
 	case i.State == connexa.ImportRunning || i.State == connexa.ImportDone:
 		return nil
 	}
+	// The text is deleted once the import is written.
+	if err := a.rememberMapping(ctx, i); err != nil {
+		a.env.Log.Error("remember the columns of an import", "import", id, "err", err)
+	}
 	if err := a.store.ConfirmImport(ctx, id, test, choice); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -45,6 +46,36 @@ func (a *Imports) ImportColumns(ctx context.Context, i connexa.Import) ([]Import
 		}
 	}
 	return columns, nil
+}
+
+// rememberedMapping returns the mapping that the user chose for the last file with the
+// same header, or nil if there is none or it is the detected one.
+func (a *Imports) rememberedMapping(ctx context.Context, i connexa.Import, s importer.Shape) ([]string, error) {
+	if s.Format != importer.CSV || !s.Header || len(s.Sample) == 0 || len(i.Chosen.Mapping) > 0 || i.Chosen.Detect {
+		return nil, nil
+	}
+	known, err := a.store.MappingFor(ctx, s.Sample[0])
+	if err != nil || len(known) != len(s.Sample[0]) || importer.CheckMapping(known) != nil || slices.Equal(known, s.Mapping) && !s.Unmapped {
+		return nil, err
+	}
+	return known, nil
+}
+
+// rememberMapping stores the mapping that the user chose for the header of an import,
+// or forgets it if the user wants detected columns.
+func (a *Imports) rememberMapping(ctx context.Context, i connexa.Import) error {
+	if len(i.Chosen.Mapping) == 0 && !i.Chosen.Detect {
+		return nil
+	}
+	rd, err := importer.New(a.store.ImportText(ctx, i.ID), importOptions(i.Chosen))
+	if err != nil {
+		return err
+	}
+	s := rd.Shape()
+	if s.Format != importer.CSV || !s.Header || len(s.Sample) == 0 {
+		return nil
+	}
+	return a.store.SetMappingFor(ctx, s.Sample[0], i.Chosen.Mapping)
 }
 
 const sampleRows = 3

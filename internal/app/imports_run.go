@@ -19,6 +19,8 @@ type importWork interface {
 	ExpireImports(ctx context.Context, then time.Time) error
 
 	ShapeImport(ctx context.Context, i connexa.Import) error
+	MappingFor(ctx context.Context, names []string) ([]string, error)
+	SetMappingFor(ctx context.Context, names, mapping []string) error
 	AskForMapping(ctx context.Context, id int64) error
 	FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.ImportRow, error], onProgress func()) error
 	EndReading(ctx context.Context, id int64, lines int) error
@@ -168,6 +170,14 @@ func (a *Imports) readImport(ctx context.Context, i connexa.Import) error {
 	rd, err := importer.New(a.store.ImportText(ctx, i.ID), importOptions(i.Chosen))
 	if err != nil {
 		return err
+	}
+	if known, err := a.rememberedMapping(ctx, i, rd.Shape()); err != nil {
+		return err
+	} else if known != nil {
+		i.Chosen.Mapping, i.Remembered = known, true
+		if rd, err = importer.New(a.store.ImportText(ctx, i.ID), importOptions(i.Chosen)); err != nil {
+			return err
+		}
 	}
 	shape := rd.Shape()
 	keep := func() error {

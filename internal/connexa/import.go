@@ -68,10 +68,13 @@ type Import struct {
 	Header    bool   // the first line names the columns
 	Mapping   []string
 	Chosen    ImportOptions
-	Uploaded  bool // the upload is complete
-	Confirmed bool // it is written without waiting once it is read
-	Test      ImportTest
-	Choice    Choice
+	// Remembered reports that the mapping is the one that was chosen for the last file with
+	// the same header.
+	Remembered bool
+	Uploaded   bool // the upload is complete
+	Confirmed  bool // it is written without waiting once it is read
+	Test       ImportTest
+	Choice     Choice
 	// Decided reports that the user made a choice for all conflicts. Before that, the file
 	// wins where only the password differs.
 	Decided bool
@@ -154,6 +157,7 @@ type ImportOptions struct {
 	Encoding  string   `json:"encoding,omitempty"`
 	Separator string   `json:"separator,omitempty"`
 	Mapping   []string `json:"mapping,omitempty"`
+	Detect    bool     `json:"detect,omitempty"` // detect the mapping, also if one is remembered
 }
 
 // ImportRow is one server of a file as it was typed, with the number of its first
