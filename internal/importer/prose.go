@@ -15,6 +15,7 @@ type prose struct {
 	blocks blocks
 	router routerOS
 	keys   keyfile
+	uci    uci
 	emit   func(connexa.ImportRow) bool
 
 	hiddenBefore, hiddenAfter bool // of the current line, see trimLine
@@ -28,7 +29,7 @@ func (p *prose) readRows(emit func(connexa.ImportRow) bool) bool {
 	for {
 		line, size, ok := p.lines.nextLine()
 		if !ok {
-			return p.lastLine() && p.endConnection() && p.blocks.flushBlocks()
+			return p.lastLine() && p.endConnection() && p.endInterface() && p.blocks.flushBlocks()
 		}
 		if !p.readLine(line, size) {
 			return false
@@ -196,6 +197,17 @@ func withoutBullet(s string) string {
 // ofProgram reads a line of a file that another program wrote. done is false if it is
 // not such a line.
 func (p *prose) ofProgram(number int, s string) (done, more bool) {
+	of, ended := p.uci.takeLine(s)
+	if ended && !p.endInterface() {
+		return true, false
+	}
+	if of {
+		if p.uci.open {
+			return true, true
+		}
+		p.uci.beginSection(number, s)
+		return true, p.endConnection() && p.blocks.flushBlocks()
+	}
 	if name, is := sectionName(s); is {
 		of, next := p.keys.ofConnection(name)
 		if next && !p.endConnection() || !of && !p.blocks.flushBlocks() {
@@ -252,6 +264,16 @@ func (p *prose) endConnection() bool {
 		return true
 	}
 	return p.emit(p.keys.toRow())
+}
+
+// endInterface ends the current section of OpenWrt, if there is one.
+func (p *prose) endInterface() bool {
+	if !p.uci.open {
+		return true
+	}
+	p.uci.open = false
+	row, ok := p.uci.toRow()
+	return !ok || p.emit(row)
 }
 
 // cutLabel returns the beginning of a bad line.
