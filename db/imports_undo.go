@@ -128,6 +128,15 @@ const (
 	changedNodes = `import_changes c WHERE c.import_id = ?1 AND NOT EXISTS (SELECT 1 FROM import_added a WHERE a.import_id = ?1 AND c.node_id BETWEEN a.first AND a.last)`
 )
 
+// CanUndo reports whether it is known what an import has added or changed.
+func (d *DB) CanUndo(ctx context.Context, id int64) (can bool, err error) {
+	err = d.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM import_added WHERE import_id = ?1) OR EXISTS (SELECT 1 FROM import_changes WHERE import_id = ?1)`, id).Scan(&can)
+	if err != nil {
+		return false, fmt.Errorf("undo of import %d: %w", id, err)
+	}
+	return can, nil
+}
+
 // PlanUndo counts what the undo of an import would do. All counts are zero if nothing
 // is left of it, or if it is too old.
 func (d *DB) PlanUndo(ctx context.Context, id int64) (plan connexa.UndoPlan, err error) {

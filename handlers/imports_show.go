@@ -106,7 +106,7 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 			return v, err
 		}
 	case connexa.ImportDone, connexa.ImportCancelled:
-		if v.UndoPlan, err = h.imports.PlanUndo(ctx, i); err != nil {
+		if v.CanUndo, err = h.imports.CanUndo(ctx, i); err != nil {
 			return v, err
 		}
 	default: // the other states show no preview

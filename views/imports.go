@@ -41,7 +41,7 @@ type Import struct {
 	Fault     connexa.Text // error of the last request
 	Run       *RunBar      // run of the chosen test, or nil
 	Cost      SpeedPlan    // cost of a speed test of the new and changed nodes
-	UndoPlan  connexa.UndoPlan
+	CanUndo   bool
 }
 
 // ImportColumn is one column of a CSV file.

@@ -26,9 +26,9 @@ func importSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	done.Run = &RunBar{ID: 3, Kind: connexa.RunPing, State: connexa.RunRunning, PerSecond: 5.2, Left: 44 * time.Second, Tally: connexa.Tally{Total: 1104, Good: 301, Bad: 83}}
 	remembered := page(connexa.ImportReady, connexa.LineNew)
 	remembered.Remembered = true
-	done.UndoPlan = connexa.UndoPlan{Remove: 1101, Restore: 3, Keep: 2}
+	done.CanUndo = true
 	undoing := done
-	undoing.Run, undoing.UndoPlan = nil, connexa.UndoPlan{}
+	undoing.Run, undoing.CanUndo = nil, false
 	undoing.Undo, undoing.UndoTotal, undoing.Removed = connexa.UndoRunning, 1104, 500
 	undone := undoing
 	undone.Undo, undone.Removed, undone.Restored, undone.UndoKept, undone.UndoBy, undone.UndoAt = connexa.UndoDone, 1101, 3, 2, "admin", time.Now().Add(-time.Hour)

@@ -854,7 +854,7 @@ func ImportPanel(v Import) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if v.UndoPlan.Remove+v.UndoPlan.Restore > 0 {
+		if v.CanUndo {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 62, "<form method=\"post\" action=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -16,6 +16,7 @@ const undoBatch = 500
 
 type undoStore interface {
 	DeleteNodes(ctx context.Context, ids []int64, by string) (deleted int, runs []int64, err error)
+	CanUndo(ctx context.Context, id int64) (bool, error)
 	PlanUndo(ctx context.Context, id int64) (connexa.UndoPlan, error)
 	StartUndo(ctx context.Context, id int64, by string, total int) error
 	UndoneAdditions(ctx context.Context, id int64, n int) ([]int64, error)
@@ -25,11 +26,19 @@ type undoStore interface {
 	ExpireUndo(ctx context.Context, then time.Time) error
 }
 
+// CanUndo reports whether an import may be undone. It is cheap; PlanUndo counts.
+func (a *Imports) CanUndo(ctx context.Context, i connexa.Import) (bool, error) {
+	if i.Undo != "" || i.State != connexa.ImportDone && i.State != connexa.ImportCancelled {
+		return false, nil
+	}
+	return a.store.CanUndo(ctx, i.ID)
+}
+
 // PlanUndo counts what the undo of an import would do. The counts are zero if it can no
 // longer be undone.
 func (a *Imports) PlanUndo(ctx context.Context, i connexa.Import) (connexa.UndoPlan, error) {
-	if i.Undo != "" || i.State != connexa.ImportDone && i.State != connexa.ImportCancelled {
-		return connexa.UndoPlan{}, nil
+	if can, err := a.CanUndo(ctx, i); err != nil || !can {
+		return connexa.UndoPlan{}, err
 	}
 	return a.store.PlanUndo(ctx, i.ID)
 }
