@@ -67,7 +67,7 @@ func (r *rowScanner) scan(into ...any) error {
 	}
 	for i, p := range into {
 		v := r.values[i]
-		ok := true
+		var ok bool
 		switch p := p.(type) {
 		case *string:
 			*p, ok = v.(string)

@@ -3,7 +3,7 @@
 package exporter
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -18,7 +18,8 @@ import (
 
 // Writer writes nodes in one form.
 type Writer struct {
-	out     *bufio.Writer
+	w       io.Writer
+	out     *bytes.Buffer // not yet written to w
 	columns []*connexa.ExportColumn
 	write   func(*connexa.Exported)
 	end     string
@@ -31,7 +32,7 @@ type Writer struct {
 
 // New returns a writer of the export o to w, and writes what comes before the nodes.
 func New(w io.Writer, o connexa.ExportOptions) *Writer {
-	e := &Writer{out: bufio.NewWriterSize(w, 32<<10), columns: o.List()}
+	e := &Writer{w: w, out: &bytes.Buffer{}, columns: o.List()}
 	switch o.Form {
 	case connexa.ExportTSV, connexa.ExportCSV:
 		e.beginTable(o.Form == connexa.ExportTSV)
@@ -74,33 +75,29 @@ func New(w io.Writer, o connexa.ExportOptions) *Writer {
 // from Close.
 func (e *Writer) Write(n *connexa.Exported) error {
 	e.write(n)
-	e.count++
-	if e.table != nil {
-		if err := e.table.Error(); err != nil {
-			return fmt.Errorf("write an export: %w", err)
-		}
+	if e.count++; e.out.Len() < writeSize {
 		return nil
 	}
-	if _, err := e.out.Write(nil); err != nil {
+	return e.flush()
+}
+
+// writeSize is the number of bytes that are written together.
+const writeSize = 32 << 10
+
+func (e *Writer) flush() error {
+	if _, err := e.out.WriteTo(e.w); err != nil {
 		return fmt.Errorf("write an export: %w", err)
 	}
 	return nil
 }
 
-// Close writes the end of the file and flushes it. It does not close the underlying
-// writer.
+// Close writes the end of the file. It does not close the underlying writer.
 func (e *Writer) Close() error {
 	if e.table != nil {
 		e.table.Flush()
-		if err := e.table.Error(); err != nil {
-			return fmt.Errorf("write an export: %w", err)
-		}
 	}
 	e.out.WriteString(e.end)
-	if err := e.out.Flush(); err != nil {
-		return fmt.Errorf("write an export: %w", err)
-	}
-	return nil
+	return e.flush()
 }
 
 // beginTable writes the header of a CSV. Cells that a spreadsheet would run as formulas
@@ -114,7 +111,7 @@ func (e *Writer) beginTable(tabs bool) {
 	for i, c := range e.columns {
 		e.cells[i] = c.Name
 	}
-	_ = e.table.Write(e.cells) // Close returns the error
+	_ = e.table.Write(e.cells) // a buffer takes it
 	e.write = func(n *connexa.Exported) {
 		for i, c := range e.columns {
 			e.cells[i] = connexa.EscapeCell(c.Value(n))
@@ -174,35 +171,35 @@ func appendString(b []byte, s string) []byte {
 
 // lineForms are the forms whose logins and passwords stand between other text without
 // quotes. A node that such a form cannot express is written as a URL.
-var lineForms = map[connexa.ExportForm]func(*bufio.Writer, *connexa.Exported){
+var lineForms = map[connexa.ExportForm]func(*bytes.Buffer, *connexa.Exported){
 	connexa.ExportURL: writeURL,
-	connexa.ExportColons: func(w *bufio.Writer, n *connexa.Exported) {
+	connexa.ExportColons: func(w *bytes.Buffer, n *connexa.Exported) {
 		writeLine(w, n.Address, ":", portOf(n), ":", n.Login, ":", n.Password.Reveal())
 	},
-	connexa.ExportWords: func(w *bufio.Writer, n *connexa.Exported) {
+	connexa.ExportWords: func(w *bytes.Buffer, n *connexa.Exported) {
 		writeLine(w, n.Address, ":", portOf(n), " ", n.Login, " ", n.Password.Reveal())
 	},
-	connexa.ExportDashes: func(w *bufio.Writer, n *connexa.Exported) {
+	connexa.ExportDashes: func(w *bytes.Buffer, n *connexa.Exported) {
 		writeLine(w, n.Address, ":", portOf(n), " - ", n.Login, ":", n.Password.Reveal())
 	},
-	connexa.ExportAt: func(w *bufio.Writer, n *connexa.Exported) {
+	connexa.ExportAt: func(w *bytes.Buffer, n *connexa.Exported) {
 		if strings.Contains(n.Login, ".") { // it could be the address
 			writeURL(w, n)
 			return
 		}
 		writeLine(w, n.Login, ":", n.Password.Reveal(), "@", n.Address, ":", portOf(n))
 	},
-	connexa.ExportLabels: func(w *bufio.Writer, n *connexa.Exported) {
+	connexa.ExportLabels: func(w *bytes.Buffer, n *connexa.Exported) {
 		writeLine(w, "Address: ", n.Address, "\nPort: ", portOf(n), "\nLogin: ", n.Login, "\nPassword: ", n.Password.Reveal(), "\n")
 	},
-	connexa.ExportSettings: func(w *bufio.Writer, n *connexa.Exported) {
+	connexa.ExportSettings: func(w *bytes.Buffer, n *connexa.Exported) {
 		writeLine(w, "host=", n.Address, "\nport=", portOf(n), "\nuser=", n.Login, "\npassword=", n.Password.Reveal(), "\n")
 	},
 }
 
 func portOf(n *connexa.Exported) string { return strconv.Itoa(n.Port) }
 
-func writeLine(w *bufio.Writer, parts ...string) {
+func writeLine(w *bytes.Buffer, parts ...string) {
 	for _, s := range parts {
 		w.WriteString(s)
 	}
@@ -231,7 +228,7 @@ func isPlain(s string) bool {
 }
 
 // writeURL writes a node as a URL. Everything but letters and digits is escaped.
-func writeURL(w *bufio.Writer, n *connexa.Exported) {
+func writeURL(w *bytes.Buffer, n *connexa.Exported) {
 	writeLine(w, "pptp://", escapeURL(n.Login), ":", escapeURL(n.Password.Reveal()), "@", n.Address, ":", portOf(n))
 }
 
