@@ -77,7 +77,11 @@ func (d *DB) exportNodes(ctx context.Context, s connexa.Selection, secrets bool,
 	if _, err := c.ExecContext(ctx, `PRAGMA mmap_size = 1073741824; BEGIN`); err != nil {
 		return err
 	}
-	defer c.ExecContext(context.WithoutCancel(ctx), `ROLLBACK; PRAGMA mmap_size = 0`)
+	defer func() {
+		if _, err := c.ExecContext(context.WithoutCancel(ctx), `ROLLBACK; PRAGMA mmap_size = 0`); err != nil {
+			d.log.Error("end an export", "err", err)
+		}
+	}()
 	var ids []int64
 	// No transaction commits between the choice of the nodes and the start of the snapshot.
 	err = d.inTx(ctx, func(*sql.Tx) (err error) {
