@@ -118,12 +118,12 @@ func setUndoneField(n *connexa.Node, field, value string) {
 	}
 }
 
-// addedNodes joins the existing nodes that an import has added. untouched tells those
+// addedNodes joins the existing nodes that an import has added. unedited tells those
 // that nobody has changed since.
 const (
 	addedNodes = `import_added a CROSS JOIN nodes n ON n.id BETWEEN a.first AND a.last
 		LEFT JOIN import_changes c ON c.import_id = a.import_id AND c.node_id = n.id WHERE a.import_id = ?`
-	untouched = `(n.changed_at = n.created_at OR n.changed_at = c.at)`
+	unedited = `(n.changed_at = n.created_at OR n.changed_at = c.at)`
 	// changedNodes are the records of changed nodes that the import has not added itself.
 	changedNodes = `import_changes c WHERE c.import_id = ?1 AND NOT EXISTS (SELECT 1 FROM import_added a WHERE a.import_id = ?1 AND c.node_id BETWEEN a.first AND a.last)`
 )
@@ -145,7 +145,7 @@ func (d *DB) PlanUndo(ctx context.Context, id int64) (plan connexa.UndoPlan, err
 			err = fmt.Errorf("plan the undo of import %d: %w", id, err)
 		}
 	}()
-	err = d.read.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE `+untouched+`), count(*) FILTER (WHERE NOT ifnull(`+untouched+`, FALSE)) FROM `+addedNodes, id).
+	err = d.read.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE `+unedited+`), count(*) FILTER (WHERE NOT ifnull(`+unedited+`, FALSE)) FROM `+addedNodes, id).
 		Scan(&plan.Remove, &plan.Keep)
 	if err != nil {
 		return plan, err
@@ -260,7 +260,7 @@ func (d *DB) StartUndo(ctx context.Context, id int64, by string, total int) erro
 // UndoneAdditions lists up to n nodes that an import has added and nobody has changed
 // since, and that are not deleted yet.
 func (d *DB) UndoneAdditions(ctx context.Context, id int64, n int) ([]int64, error) {
-	ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT n.id FROM `+addedNodes+` AND `+untouched+` LIMIT ?`, id, n))
+	ids, err := queryIDs(d.read.QueryContext(ctx, `SELECT n.id FROM `+addedNodes+` AND `+unedited+` LIMIT ?`, id, n))
 	if err != nil {
 		return nil, fmt.Errorf("list the nodes of import %d: %w", id, err)
 	}

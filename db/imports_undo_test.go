@@ -30,7 +30,7 @@ func undoImport(t *testing.T, d *DB, id int64, batches int) {
 		if len(ids) == 0 {
 			break
 		}
-		if _, _, err := d.DeleteNodes(t.Context(), ids); err != nil {
+		if _, _, err := d.DeleteNodes(t.Context(), ids, "bob"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -46,7 +46,7 @@ func (h *Handlers) completionSets(ctx context.Context) ([]views.CompletionSet, e
 	if err != nil {
 		return nil, err
 	}
-	imports, err := h.imports.RecentImports(ctx)
+	imports, _, err := h.imports.ListImports(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
