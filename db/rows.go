@@ -5,8 +5,8 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"iter"
-	"slices"
 	"reflect"
+	"slices"
 )
 
 // eachRow yields the Scan method for each row of a query, whose results are its

@@ -10,8 +10,8 @@ import (
 // addTwoProviders adds two nodes of Paper Crane in Germany and one of Harbour in France.
 func addTwoProviders(c *client) {
 	c.t.Helper()
-	for address, v := range map[string][2]string{"192.0.2.1": {"Paper Crane", "DE"}, "192.0.2.2": {"Paper Crane", "DE"}, "192.0.2.3": {"Harbour", "FR"}} {
-		c.postForm("/nodes", url.Values{"address": {address}, "login": {"ops"}, "password": {"Blue-Kite-7"}, "provider": {v[0]}, "country": {v[1]}, "tags": {"rack"}, "comment": {"in the cellar"}})
+	for _, v := range [][3]string{{"192.0.2.1", "Paper Crane", "DE"}, {"192.0.2.2", "Paper Crane", "DE"}, {"192.0.2.3", "Harbour", "FR"}} {
+		c.postForm("/nodes", url.Values{"address": {v[0]}, "login": {"ops"}, "password": {"Blue-Kite-7"}, "provider": {v[1]}, "country": {v[2]}, "tags": {"rack"}, "comment": {"in the cellar"}})
 	}
 }
 
