@@ -137,8 +137,8 @@ func nodeIDs(nodes []connexa.Node) []int64 {
 }
 
 // TestNodeListAgreesWithPlainLoop reads the whole list forward and back, for any filter,
-// order and size, and compares it, the count, the facets, the selection and the export
-// with a filter and a sort in Go.
+// order and size, and compares it, the count, the facets, the selection, the export, the
+// bulk act and the view with a filter and a sort in Go.
 func TestNodeListAgreesWithPlainLoop(t *testing.T) {
 	d := openFleetAt(t, fleetNow)
 	fleet := putFleet(t, d, makeFleet(7, 400))
@@ -241,6 +241,30 @@ func checkSelection(ctx context.Context, t *rapid.T, d *DB, s connexa.Selection,
 	}
 	if !slices.Equal(nodeIDs(got), nodeIDs(want)) {
 		t.Fatalf("exported:\n got %v\nwant %v", nodeIDs(got), nodeIDs(want))
+	}
+	checkActAndView(ctx, t, d, s, ids)
+}
+
+// checkActAndView compares the nodes of a bulk act and those of a saved view.
+func checkActAndView(ctx context.Context, t *rapid.T, d *DB, s connexa.Selection, want []int64) {
+	selected, err := d.SelectNodes(ctx, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	act, err := d.StartAct(ctx, connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkReset}, IDs: selected, Draft: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := d.ActNodes(ctx, act.ID); err != nil || act.Total != len(want) || !slices.Equal(got, want) {
+		t.Fatalf("the act: got %d nodes, %v, %v; want %v", act.Total, got, err, want)
+	}
+	view := connexa.View{Query: s.Filter.String()}
+	saved, err := view.Filter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := d.SelectNodes(ctx, connexa.Selection{All: true, Filter: saved}); err != nil || !slices.Equal(got, want) {
+		t.Fatalf("the view %s: got %v, %v; want %v", view.Query, got, err, want)
 	}
 }
 
