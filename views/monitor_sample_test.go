@@ -46,7 +46,7 @@ func monitorSamples(p *i18n.Printer, at func(Nav, string, ...RunBar) Page) map[s
 		"monitor-run":      RunPage(at(NavRuns, p.T("kind.ping")), over),
 		"monitor-node":     NodePage(at(NavNodes, "203.0.113.77"), node),
 		"monitor-refused":  NodePage(at(NavNodes, "203.0.113.77"), down),
-		"monitor-nodes":    NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Facets: facets}, list}),
+		"monitor-nodes":    NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Facets: facets, Fleet: 4688}, list}),
 		"monitor-runs":     RunsPage(at(NavRuns, p.T("runs.title")), Runs{Runs: its, Monitor: true, Older: "/runs?by=monitor&before=8"}),
 		"monitor-none":     RunsPage(at(NavRuns, p.T("runs.title")), Runs{Monitor: true}),
 	}

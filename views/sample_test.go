@@ -89,7 +89,7 @@ func nodeListSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...Run
 	banners.Banners = []Banner{{ID: "banner-key", Tone: ToneWarn, Title: connexa.T("nodes.empty.title"), Text: connexa.T("nodes.empty.text"), Action: &Action{Text: connexa.T("ui.save"), URL: "/x"}}}
 	banners.Toasts = []Toast{{Tone: ToneGood, Text: connexa.T("history.added")}, {Tone: ToneBad, Text: connexa.T("error.internal")}}
 	return map[string]templ.Component{
-		"nodes":         NodesPage(at(NavNodes, p.T("nodes.title"), bar), Nodes{NodeFilters{Facets: facets}, list}),
+		"nodes":         NodesPage(at(NavNodes, p.T("nodes.title"), bar), Nodes{NodeFilters{Facets: facets, Fleet: 4688}, list}),
 		"nodes-none":    NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Filter: narrowed.Query.Filter, Facets: facets}, narrowed}),
 		"nodes-many":    NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Facets: facets, Fleet: 4688}, many}),
 		"nodes-compact": NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{Facets: facets, Fleet: 4688}, compact}),
@@ -103,7 +103,7 @@ func nodeListSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...Run
 		"views-form": ViewFormPage(at(NavNodes, p.T("view.new")), ViewForm{ID: 2, Called: view.Name, Input: connexa.ViewInput{Name: view.Name, Query: "colour:red", Columns: "server,tags,comment:300", Sort: "-latency", Shared: true},
 			Errors: connexa.FieldErrors{"query": connexa.T("filter.at", 1, connexa.T("filter.field", "colour"))}}),
 		"nodes-first":  NodesPage(at(NavNodes, p.T("nodes.title")), Nodes{NodeFilters{}, first}),
-		"nodes-banner": NodesPage(banners, Nodes{NodeFilters{Facets: facets}, list}),
+		"nodes-banner": NodesPage(banners, Nodes{NodeFilters{Facets: facets, Fleet: 4688}, list}),
 	}
 }
 
