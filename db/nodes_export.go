@@ -89,7 +89,7 @@ func (d *DB) exportNodes(ctx context.Context, s connexa.Selection, secrets bool,
 		if err := c.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM nodes)`).Scan(&any); err != nil {
 			return err
 		}
-		ids, err = d.orderedIDs(ctx, s)
+		ids, err = d.OrderedNodes(ctx, s, connexa.Sort{Key: connexa.SortAddress})
 		return err
 	})
 	if err != nil {

@@ -54,8 +54,8 @@ func (d *DB) SelectNodes(ctx context.Context, s connexa.Selection) ([]int64, err
 	return nodes.IDs(s.Filter, d.nodeSets(ctx), d.now())
 }
 
-// orderedIDs is SelectNodes in the order of addresses.
-func (d *DB) orderedIDs(ctx context.Context, s connexa.Selection) ([]int64, error) {
+// OrderedNodes is SelectNodes in an order.
+func (d *DB) OrderedNodes(ctx context.Context, s connexa.Selection, by connexa.Sort) ([]int64, error) {
 	nodes, err := d.nodesInMemory(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("select nodes: %w", err)
@@ -66,7 +66,7 @@ func (d *DB) orderedIDs(ctx context.Context, s connexa.Selection) ([]int64, erro
 			return nil, err
 		}
 	}
-	return nodes.Ordered(ids, connexa.Sort{Key: connexa.SortAddress}), nil
+	return nodes.Ordered(ids, by), nil
 }
 
 // Facets counts the values that the filters of the node list offer among the nodes of

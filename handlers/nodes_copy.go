@@ -73,31 +73,31 @@ func (h *Handlers) linesOf(r *http.Request, s connexa.Selection, c views.CopyFor
 		}
 		b.WriteByte('\n')
 	}
-	if !c.Shape.Secret() {
-		nodes, err := h.selectedNodes(ctx, s)
-		for i := range nodes {
-			write(&nodes[i], "")
-		}
-		return b.String(), err
-	}
-	exported, err := h.nodes.ExportNodes(ctx, s, true)
-	if err != nil {
-		return "", err
-	}
-	for e, err := range exported {
+	passwords := make(map[int64]connexa.Secret)
+	if c.Shape.Secret() {
+		exported, err := h.nodes.ExportNodes(ctx, s, true)
 		if err != nil {
 			return "", err
 		}
-		write(&e.Node, e.Password)
+		for e, err := range exported {
+			if err != nil {
+				return "", err
+			}
+			passwords[e.ID] = e.Password
+		}
 	}
-	return b.String(), nil
+	nodes, err := h.selectedNodes(ctx, s, c.Back)
+	for i := range nodes {
+		write(&nodes[i], passwords[nodes[i].ID])
+	}
+	return b.String(), err
 }
 
 // tableLines returns rows of the table as CSV, with the columns of the list that the
 // reader sees.
 func (h *Handlers) tableLines(r *http.Request, s connexa.Selection, back string) (string, error) {
 	ctx := r.Context()
-	nodes, err := h.selectedNodes(ctx, s)
+	nodes, err := h.selectedNodes(ctx, s, back)
 	if err != nil {
 		return "", err
 	}
@@ -126,21 +126,8 @@ func (h *Handlers) tableLines(r *http.Request, s connexa.Selection, back string)
 	return b.String(), w.Error()
 }
 
-// selectedNodes returns the nodes of a selection, which has at most copiedNodes.
-func (h *Handlers) selectedNodes(ctx context.Context, s connexa.Selection) ([]connexa.Node, error) {
-	if !s.All {
-		return h.nodes.NodesByID(ctx, s.IDs)
-	}
-	var nodes []connexa.Node
-	for q := (connexa.ListQuery{Filter: s.Filter, Size: maxRows}); ; {
-		page, err := h.nodes.ListNodes(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		nodes = append(nodes, page.Nodes...)
-		if page.Next == "" || len(nodes) >= copiedNodes {
-			return nodes, nil
-		}
-		q.Cursor = page.Next
-	}
+// selectedNodes returns the nodes of a selection in the order of the list that the reader
+// sees.
+func (h *Handlers) selectedNodes(ctx context.Context, s connexa.Selection, back string) ([]connexa.Node, error) {
+	return h.nodes.OrderedNodes(ctx, s, connexa.ParseSort(queryOf(listPath(back)).Get("sort")), copiedNodes)
 }

@@ -49,7 +49,8 @@ func TestCopyLines(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
 	b.addNodes("192.0.2.2", "192.0.2.1")
-	b.post("/nodes/copy", "id", "1", "id", "2").hasStatus(t, http.StatusOK).contains(t, "Copy 2 nodes").contains(t, ">192.0.2.2:1723\n192.0.2.1:1723\n</textarea>")
+	b.post("/nodes/copy", "id", "1", "id", "2").hasStatus(t, http.StatusOK).contains(t, "Copy 2 nodes").contains(t, ">192.0.2.1:1723\n192.0.2.2:1723\n</textarea>")
+	b.post("/nodes/copy", "id", "1", "id", "2", "back", "/nodes?sort=-address").contains(t, ">192.0.2.2:1723\n192.0.2.1:1723\n</textarea>") // in the order of the list
 	b.post("/nodes/copy", "ids", "1", "shape", "address").contains(t, "<textarea class=\"mono\" readonly rows=\"6\" aria-label=\"Lines to copy\">192.0.2.2\n</textarea>")
 	b.asHTMX("div#dialog").post("/nodes/copy", "id", "1").contains(t, `<dialog id="copy"`).lacks(t, "<html")
 	b.post("/nodes/copy").hasStatus(t, http.StatusUnprocessableEntity)

@@ -19,6 +19,7 @@ type nodeReader interface {
 type nodeStore interface {
 	nodeReader
 	ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error)
+	OrderedNodes(ctx context.Context, s connexa.Selection, by connexa.Sort) ([]int64, error)
 	Facets(ctx context.Context, f connexa.Filter) (connexa.Facets, error)
 	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
 	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
@@ -55,6 +56,15 @@ func (a *Nodes) Facets(ctx context.Context, f connexa.Filter) (connexa.Facets, e
 // NodesByID returns the nodes of ids in that order, without those that do not exist.
 func (a *Nodes) NodesByID(ctx context.Context, ids []int64) ([]connexa.Node, error) {
 	return a.store.NodesByID(ctx, ids)
+}
+
+// OrderedNodes returns the nodes of s in an order, at most the first ones.
+func (a *Nodes) OrderedNodes(ctx context.Context, s connexa.Selection, by connexa.Sort, most int) ([]connexa.Node, error) {
+	ids, err := a.store.OrderedNodes(ctx, s, by)
+	if err != nil {
+		return nil, err
+	}
+	return a.store.NodesByID(ctx, ids[:min(most, len(ids))])
 }
 
 // Node returns one node.
