@@ -3,6 +3,7 @@ package db
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -20,8 +21,9 @@ import (
 // is the data folder, and the act is in the database.
 const killVar = "CONNEXA_TEST_ACT"
 
-// killedActs is the number of kills of each kind of act, and of its undo.
-const killedActs = 20
+// killedActs is the number of kills of each kind of act, and of its undo. Twenty of each
+// take some minutes, and a multiple of that under the race detector.
+var killedActs = flag.Int("kills", 3, "how often TestKilledActsContinue kills each kind of bulk act, and its undo")
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killVar); dir != "" {
@@ -118,7 +120,7 @@ func TestKilledActsContinue(t *testing.T) {
 			closeNow(t, d)
 
 			kills, undone := 0, 0
-			for kills < killedActs || undone < killedActs && !kind.OnBin() {
+			for kills < *killedActs || undone < *killedActs && !kind.OnBin() {
 				dir, _, _ := prepare()
 				for killChild(t, dir, time.Duration(rng.Int64N(int64(took)))) {
 					kills++
