@@ -23,7 +23,7 @@ const killVar = "CONNEXA_TEST_ACT"
 
 // killedActs is the number of kills of each kind of act, and of its undo. Twenty of each
 // take some minutes, and a multiple of that under the race detector.
-var killedActs = flag.Int("kills", 3, "how often TestKilledActsContinue kills each kind of bulk act, and its undo")
+var killedActs = flag.Int("kills", 1, "how often TestKilledActsContinue kills each kind of bulk act, and its undo")
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killVar); dir != "" {
