@@ -60,7 +60,7 @@ func (w *actWriter) readAct(id int64) error {
 	var bad error
 	err := w.t.queryEach(`SELECT `+actColumns+`, sealed FROM acts WHERE id = ?`, 16, func(row []driver.Value) {
 		found = true
-		w.act, bad = scanAct(func(into ...any) error { return assignRow(into, row) })
+		w.act, bad = scanAct((&rowScanner{row}).scan)
 		w.sealed, _ = row[15].([]byte)
 		w.sealed = append([]byte(nil), w.sealed...) // the driver reuses it
 	}, id)
@@ -71,27 +71,6 @@ func (w *actWriter) readAct(id int64) error {
 		return bad
 	case !found:
 		return connexa.Errorf(connexa.NotFound, "error.not_found")
-	}
-	return nil
-}
-
-// assignRow stores the values of a row in the variables of scanAct.
-func assignRow(into []any, row []driver.Value) error {
-	for i, v := range into {
-		switch v := v.(type) {
-		case *int64:
-			*v = intValue(row[i])
-		case *int:
-			*v = int(intValue(row[i]))
-		case *string:
-			*v = textValue(row[i])
-		case *connexa.BulkKind:
-			*v = connexa.BulkKind(textValue(row[i]))
-		case *connexa.BulkState:
-			*v = connexa.BulkState(textValue(row[i]))
-		default:
-			return fmt.Errorf("a column of an act is a %T", v)
-		}
 	}
 	return nil
 }
@@ -300,12 +279,15 @@ func (w *actWriter) setLogins(ids []int64, sealed []byte) (skipped int, err erro
 		return 0, err
 	}
 	var texts [][2]string
-	if err := json.Unmarshal(plain, &texts); err != nil || len(texts) != len(ids) {
+	if err := json.Unmarshal(plain, &texts); err != nil {
 		return 0, fmt.Errorf("decode logins: %w", err)
+	}
+	if len(texts) != len(ids) {
+		return 0, fmt.Errorf("%d logins for %d nodes", len(texts), len(ids))
 	}
 	for i, id := range ids {
 		login, password := texts[i][0], connexa.Secret(texts[i][1])
-		var newLogin, mac, secret any // nil: not changed
+		var newLogin, mac, secret any // nil if unchanged
 		if err := w.t.queryEach(`SELECT login, password_mac FROM nodes WHERE id = ?`, 2, func(row []driver.Value) {
 			if login != "" && textValue(row[0]) != login {
 				newLogin = login
@@ -420,93 +402,4 @@ func columnOf(b *connexa.Bulk) string {
 	default:
 		return ""
 	}
-}
-
-// undoBatch restores the next nodes, if nothing newer changed them.
-func (w *actWriter) undoBatch() error {
-	// In the reverse order: a login may be free only because a later node gave it back.
-	query := `SELECT node_id FROM act_changes WHERE act_id = ? ORDER BY node_id DESC LIMIT ?`
-	if w.act.Kind == connexa.BulkDelete {
-		query = `SELECT id FROM bin INDEXED BY bin_acts WHERE bin_act = ? ORDER BY id LIMIT ?`
-	}
-	ids, err := w.t.queryIDs(query, w.act.ID, actBatch)
-	if err != nil {
-		return err
-	}
-	if len(ids) == 0 {
-		return w.endAct(connexa.BulkUndone)
-	}
-	list := jsonIDs(ids)
-	kept := 0
-	switch column := columnOf(&w.act.Bulk); {
-	case w.act.Kind == connexa.BulkDelete:
-		_, err = w.restoreNodes(ids) // counts those that it restores
-		kept = len(ids) - len(w.ids)
-	case column != "":
-		err = w.undoColumn(column, list)
-	default:
-		err = w.undoReset(list, len(ids))
-	}
-	if err != nil {
-		return err
-	}
-	if w.act.Kind == connexa.BulkDelete {
-		if err := w.t.exec(`UPDATE bin SET bin_act = NULL WHERE id`+ofBatch, list); err != nil {
-			return err
-		}
-		return w.t.exec(`UPDATE acts SET kept = kept + ? WHERE id = ?`, kept, w.act.ID)
-	}
-	if err := w.t.exec(`DELETE FROM act_changes WHERE act_id = ? AND node_id`+ofBatch, w.act.ID, list); err != nil {
-		return err
-	}
-	return w.t.exec(`UPDATE acts SET restored = restored + ?, kept = kept + ? WHERE id = ?`, len(w.ids), len(ids)-len(w.ids), w.act.ID)
-}
-
-func (w *actWriter) undoColumn(column, list string) (err error) {
-	w.ids, err = w.t.queryIDs(`UPDATE nodes SET `+column+` = (SELECT before FROM act_changes WHERE act_id = ?1 AND node_id = id), changed_at = ?2
-		WHERE id IN (SELECT value FROM json_each(?3)) AND `+column+` = (SELECT after FROM act_changes WHERE act_id = ?1 AND node_id = id) RETURNING id`,
-		w.act.ID, toMillis(w.db.now()), list)
-	if err != nil {
-		return err
-	}
-	return w.recordNodes(jsonIDs(w.ids), w.undoneText(), `n.status`, `n.status`)
-}
-
-// undoReset restores logins, passwords and results. Results come back if no probe
-// followed; otherwise they are cleared, because they are about another login.
-func (w *actWriter) undoReset(list string, total int) error {
-	now := toMillis(w.db.now())
-	for { // until no login becomes free
-		same, err := w.t.queryIDs(restoreResults, w.act.ID, now, list)
-		if err != nil {
-			return err
-		}
-		if err := w.recordNodes(jsonIDs(same), w.undoneText(), `'not_tested'`, `n.status`); err != nil {
-			return err
-		}
-		if w.ids = append(w.ids, same...); len(w.ids) == total || w.act.Kind == connexa.BulkReset {
-			return nil
-		}
-		tested, err := w.t.queryIDs(restoreLogins, w.act.ID, list)
-		if err != nil {
-			return err
-		}
-		if err := w.recordNodes(jsonIDs(tested), w.undoneText(), `n.status`, `'not_tested'`); err != nil {
-			return err
-		}
-		if err := w.t.exec(resetNode+`, changed_at = ? WHERE id`+ofBatch, now, jsonIDs(tested)); err != nil {
-			return err
-		}
-		if w.ids = append(w.ids, tested...); len(same)+len(tested) == 0 || len(w.ids) == total {
-			return nil
-		}
-	}
-}
-
-// undoneText says that a change was undone.
-func (w *actWriter) undoneText() connexa.Text {
-	if fields := w.changedFields(); len(fields) > 0 {
-		return connexa.T("acts.history.undone.fields", fieldNames(fields))
-	}
-	return connexa.T("acts.history.undone")
 }

@@ -20,6 +20,10 @@ const undoBatch = 500
 // fieldChange is a value before and after an import.
 type fieldChange [2]string
 
+// serverField has the address and port of the node at the time of the import. A login or
+// a password from before it is restored only for that server.
+const serverField = "server"
+
 // noteAdded records that the nodes after the id before were added by the import, up to
 // the last one. Ids only grow, so they are a range.
 func (w *importWriter) noteAdded(ctx context.Context, tx *sql.Tx, before int64) error {
@@ -41,7 +45,7 @@ func (w *importWriter) noteAdded(ctx context.Context, tx *sql.Tx, before int64) 
 // the password that with the digest mac, if it changes. A second change of the same
 // node keeps the values before the first one.
 func (w *importWriter) noteChanged(ctx context.Context, tx *sql.Tx, was, n *connexa.Node, fields []string, mac []byte, at int64) error {
-	changes := map[string]fieldChange{}
+	changes := map[string]fieldChange{serverField: {was.HostPort(), was.HostPort()}}
 	var password []byte
 	var then sql.NullInt64
 	if err := tx.QueryRowContext(ctx, `SELECT password, import_id FROM nodes WHERE id = ?`, was.ID).Scan(&password, &then); err != nil {
@@ -190,7 +194,7 @@ type changeRecord struct {
 type restoration struct {
 	node     connexa.Node
 	fields   []string
-	password []byte // sealed; nil: not changed
+	password []byte // sealed; nil if unchanged
 }
 
 func (r restoration) any() bool { return len(r.fields) > 0 }
@@ -199,7 +203,15 @@ func (r restoration) any() bool { return len(r.fields) > 0 }
 // reports that a field was changed since.
 func (r *changeRecord) applyBefore(k *known) (out restoration, kept bool) {
 	out.node = k.Node
+	moved := r.fields[serverField][1] != k.HostPort()
 	for field, c := range r.fields {
+		if field == serverField {
+			continue
+		}
+		if field == "login" && moved {
+			kept = true
+			continue
+		}
 		switch undoneField(&k.Node, field) {
 		case c[1]:
 			setUndoneField(&out.node, field, c[0])
@@ -211,7 +223,7 @@ func (r *changeRecord) applyBefore(k *known) (out restoration, kept bool) {
 	}
 	slices.Sort(out.fields)
 	if r.password != nil {
-		if bytes.Equal(k.mac, r.mac) {
+		if bytes.Equal(k.mac, r.mac) && !moved {
 			out.password = r.password
 			out.fields = append(out.fields, "password")
 		} else {

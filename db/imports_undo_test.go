@@ -133,6 +133,31 @@ func TestUndoImport(t *testing.T) {
 }
 
 // An import that changes a node twice is undone to the values before the first change.
+// TestUndoAfterMove moves a node to another server after an import: the password from
+// before the import was for the old one.
+func TestUndoAfterMove(t *testing.T) {
+	d := openFleet(t)
+	clockAhead(d)
+	confirmImport(t, d, newPreview(t, d, typedRow("192.0.2.1 ops a Rome")), "")
+	id := newPreview(t, d, typedRow("192.0.2.1 OPS b Oslo"))
+	confirmImport(t, d, id, connexa.TakeTheirs)
+	n, err := d.Node(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Address = "192.0.2.9"
+	if _, err := d.EditNode(t.Context(), n, "b", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	undoImport(t, d, id, -1)
+	if got, want := fleetText(t, d), []string{"192.0.2.9 OPS b Rome []"}; !slices.Equal(got, want) {
+		t.Errorf("after the undo: %q, want %q", got, want)
+	}
+	if i := importOf(t, d, id); i.Restored != 1 || i.UndoKept != 1 {
+		t.Errorf("undone %+v", i)
+	}
+}
+
 func TestUndoOfTwoChanges(t *testing.T) {
 	d := openFleet(t)
 	clockAhead(d)

@@ -108,7 +108,7 @@ func (v *viewer) followEvents(ctx context.Context) error {
 	for id := range v.page.rows {
 		v.rowsDue[id] = now
 	}
-	v.page.since = now // no event tells of earlier changes
+	v.page.since = now // the subscription has no earlier events
 	if err := v.drawDue(ctx, now); err != nil {
 		return err
 	}

@@ -15,11 +15,11 @@ import (
 // listDisplay is how the node list looks: what the URL says, otherwise the view in the
 // URL, otherwise the preferences of the browser.
 type listDisplay struct {
-	view    *connexa.View        // in the URL; nil: none
-	columns []connexa.ListColumn // nil: the usual ones
+	view    *connexa.View        // in the URL, or nil
+	columns []connexa.ListColumn // the usual ones if nil
 	density connexa.Density
 
-	inURL        []connexa.ListColumn // nil: the URL has none
+	inURL        []connexa.ListColumn // nil if the URL has none
 	densityInURL connexa.Density
 }
 

@@ -3,6 +3,7 @@ package handlers
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -42,6 +43,8 @@ type partBatch struct {
 	err   error
 }
 
+var errNotDrawn = errors.New("the part was not drawn")
+
 // get returns the parts with these names, from values that were read at since
 // or later. draw draws those that no stream has drawn in the interval; a part that it
 // leaves out does not exist.
@@ -63,9 +66,12 @@ func (s *sharedParts) get(ctx context.Context, names []string, since time.Time, 
 	if len(missing) > 0 {
 		// Other streams wait for the parts, so they are drawn even if this stream ends.
 		drawing, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
-		mine.parts, mine.err = draw(drawing, missing)
-		cancel()
-		close(mine.done)
+		defer cancel()
+		mine.err = errNotDrawn // if draw panics
+		func() {
+			defer close(mine.done)
+			mine.parts, mine.err = draw(drawing, missing)
+		}()
 	}
 	if mine.err != nil {
 		return nil, mine.err

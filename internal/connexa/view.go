@@ -15,7 +15,7 @@ type View struct {
 	Shared    bool   // every account may use it
 	Query     string // in the filter language; after an upgrade it may be unreadable
 	Sort      Sort
-	Columns   []ListColumn // nil: the usual ones
+	Columns   []ListColumn // the usual ones if nil
 	Density   Density      // empty: that of the reader
 	Tile      bool         // the dashboard shows the number of its nodes
 	Start     bool         // it is the start page of the account that asked for it
