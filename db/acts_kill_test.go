@@ -65,7 +65,9 @@ func advanceChild(dir string) error {
 func killChild(t *testing.T, dir string, after time.Duration) bool {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), killVar+"="+dir)
+	// Under the race detector a process sleeps for a second before it exits, and would be
+	// killed in every sleep.
+	cmd.Env = append(os.Environ(), killVar+"="+dir, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
