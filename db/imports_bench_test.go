@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -74,7 +75,15 @@ func benchImport(b *testing.B, tool string, shuffled bool) {
 // time of the preview, and the largest heap in MiB.
 func timeImport(b *testing.B, d *DB, rows int, shuffled bool) (took, processor, preview time.Duration, heap float64) {
 	b.Helper()
-	ctx := b.Context()
+	ctx, cancel := context.WithCancel(b.Context())
+	var checkpoints sync.WaitGroup
+	defer checkpoints.Wait()
+	defer cancel()
+	checkpoints.Go(func() { // as in the panel
+		if err := d.RunCheckpoints(ctx); err != nil {
+			b.Error(err)
+		}
+	})
 	id, err := d.StartImport(ctx, connexa.Import{Name: "bench.csv", Test: connexa.TestNone, By: "admin"})
 	if err != nil {
 		b.Fatal(err)

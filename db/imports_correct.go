@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -11,7 +12,11 @@ import (
 // CorrectLine replaces a bad line with the corrected row, in its class, or with its
 // new reason if it is still bad. The error is Conflict if the line is no longer bad.
 func (d *DB) CorrectLine(ctx context.Context, id, line int64, row connexa.ImportRow) error {
-	f := filler{db: d, id: id, batch: []connexa.ImportRow{row}, logins: map[string]uint16{}}
+	f := newFiller(d, id)
+	f.batch = append(f.batch, row)
+	if err := f.findFirst(ctx, &row); err != nil {
+		return fmt.Errorf("correct line %d: %w", line, err)
+	}
 	rows, err := f.classifyRow(ctx)
 	if err != nil {
 		return fmt.Errorf("correct line %d: %w", line, err)
@@ -44,5 +49,24 @@ func (d *DB) CorrectLine(ctx context.Context, id, line int64, row connexa.Import
 	if err != nil {
 		return fmt.Errorf("correct line %d of import %d: %w", line, id, err)
 	}
+	return nil
+}
+
+// findFirst finds the first stored line of the server of a row, by reading all lines.
+func (f *filler) findFirst(ctx context.Context, row *connexa.ImportRow) error {
+	k, err := f.db.wouldBe(row)
+	if err != nil {
+		return nil // a bad row has no server
+	}
+	number := f.db.ring.serverNumber(serverOf(&k.Node))
+	var first int64
+	err = f.db.read.QueryRowContext(ctx, `SELECT id FROM import_lines WHERE import_id = ? AND server = ?`, f.id, number).Scan(&first)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	f.firsts[number] = first
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"strings"
 
@@ -34,7 +35,7 @@ func (d *DB) FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.Im
 	if err != nil {
 		return err
 	}
-	f := filler{db: d, id: id, logins: map[string]uint16{}}
+	f := newFiller(d, id)
 	for row, err := range rows {
 		if err != nil {
 			return fmt.Errorf("read import %d: %w", id, err)
@@ -62,10 +63,18 @@ type filler struct {
 	db      *DB
 	id      int64
 	batch   []connexa.ImportRow
-	logins  map[string]uint16 // number of logins by address: the known ones and the new ones so far
+	logins  map[uint64]uint8 // number of logins by digest of the address: the known ones and the new ones so far
+	seed    maphash.Seed     // of these digests
 	crowded []string
-	good    bool
-	bad     int
+	// firsts contains the id of the first line of each server, by the number of the
+	// server. An index would be written all over by each batch, as the numbers are in no order.
+	firsts map[int64]int64
+	good   bool
+	bad    int
+}
+
+func newFiller(d *DB, id int64) *filler {
+	return &filler{db: d, id: id, logins: map[uint64]uint8{}, seed: maphash.MakeSeed(), firsts: map[int64]int64{}}
 }
 
 // filled is one row with its class.
@@ -108,13 +117,13 @@ func (f *filler) flushBatch(ctx context.Context) error {
 	}
 	var counts [4]int
 	noted := 0
+	ids := make([]int64, len(rows))
 	err = f.db.inTx(ctx, func(tx *sql.Tx) error {
 		stmt, err := tx.PrepareContext(ctx, `INSERT INTO import_lines (import_id, line, class, both, password, resets, server, twin, node_id, problem, notes, sealed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
 		if err != nil {
 			return err
 		}
 		defer stmt.Close()
-		ids := make([]int64, len(rows))
 		for i, r := range rows {
 			problem := ""
 			switch r.class {
@@ -135,7 +144,8 @@ func (f *filler) flushBatch(ctx context.Context) error {
 			if notes != "" {
 				noted++
 			}
-			res, err := stmt.ExecContext(ctx, f.id, r.row.Line, string(r.class), r.both, r.password, r.resets, r.server, nullableID(r.twin), nullableID(r.node), problem, notes, f.db.ring.sealLine(r.row))
+			// A context that can end costs a goroutine for each row.
+			res, err := stmt.ExecContext(context.WithoutCancel(ctx), f.id, r.row.Line, string(r.class), r.both, r.password, r.resets, r.server, nullableID(r.twin), nullableID(r.node), problem, notes, f.db.ring.sealLine(r.row))
 			if err != nil {
 				return err
 			}
@@ -148,6 +158,11 @@ func (f *filler) flushBatch(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("read import %d: %w", f.id, err)
+	}
+	for i, r := range rows {
+		if r.server.Valid {
+			f.firsts[r.server.Int64] = ids[i]
+		}
 	}
 	f.batch = f.batch[:0]
 	f.good = f.good || counts[3] < len(rows)
@@ -288,13 +303,19 @@ type firstLine struct {
 	line int64
 }
 
+// linesOf returns the first lines of the servers with these numbers.
 func (f *filler) linesOf(ctx context.Context, numbers []int64) (map[server]firstLine, error) {
+	var ids []int64
+	for _, n := range numbers {
+		if id, ok := f.firsts[n]; ok {
+			ids = append(ids, id)
+		}
+	}
 	found := map[server]firstLine{}
-	if len(numbers) == 0 {
+	if len(ids) == 0 {
 		return found, nil
 	}
-	for scan := range eachRow(f.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines INDEXED BY import_lines_server
-		WHERE server IN (SELECT value FROM json_each(?)) AND server IS NOT NULL AND import_id = ? ORDER BY id`, jsonIDs(numbers), f.id)) {
+	for scan := range eachRow(f.db.read.QueryContext(ctx, `SELECT id, sealed FROM import_lines WHERE id IN (SELECT value FROM json_each(?))`, jsonIDs(ids))) {
 		var (
 			id     int64
 			sealed []byte
@@ -318,30 +339,27 @@ func (f *filler) linesOf(ctx context.Context, numbers []int64) (map[server]first
 // countLine counts the logins of an address and reports the address if there are too
 // many.
 func (f *filler) countLine(address string, known map[string]int) {
-	n, ok := f.logins[address]
+	key := maphash.String(f.seed, address)
+	n, ok := f.logins[key]
 	if !ok {
 		if len(f.logins) >= maxCrowdAddresses {
 			return
 		}
-		n = uint16(min(known[address], minCrowd+1))
-		address = strings.Clone(address)
+		n = uint8(min(known[address], minCrowd+1))
 		if n > minCrowd {
-			f.serverName(address)
+			f.addCrowded(address)
 		}
 	}
-	if n > minCrowd {
-		f.logins[address] = n
-		return
+	if n <= minCrowd {
+		if n++; n > minCrowd {
+			f.addCrowded(address)
+		}
 	}
-	n++
-	f.logins[address] = n
-	if n == minCrowd+1 {
-		f.serverName(address)
-	}
+	f.logins[key] = n
 }
 
-func (f *filler) serverName(address string) {
+func (f *filler) addCrowded(address string) {
 	if len(f.crowded) < maxCrowdNamed {
-		f.crowded = append(f.crowded, address)
+		f.crowded = append(f.crowded, strings.Clone(address))
 	}
 }

@@ -56,47 +56,85 @@ type ready struct {
 	both       bool
 }
 
-// importWindow is the number of lines that are sorted at a time, and held sealed in
-// memory meanwhile.
-const importWindow = 100_000
+const (
+	// importWindow is the number of lines that are sorted at a time. Two windows are held in
+	// memory, sealed. It must not change: an interrupted import counts in the order of a window.
+	importWindow = 100_000
+	importPage   = 5_000 // lines that are read at a time; importWindow is a multiple
+)
 
 // addNew writes the new nodes, window by window. Within a window they are written in
 // the order of addresses, so that a batch touches few pages of the index of addresses;
 // with a shuffled file, every batch would rewrite most of them. The order is always the same,
 // so a count records the progress.
 func (w *importWriter) addNew(ctx context.Context) error {
+	var drained int64
+	var ahead int
+	err := w.db.read.QueryRowContext(ctx, `SELECT drained, ahead FROM imports WHERE id = ?`, w.imp.ID).Scan(&drained, &ahead)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	windows := make(chan window)
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer stop()
+	reader.Go(func() { w.readWindows(ctx, drained, windows) })
 	for {
-		var drained int64
-		var ahead int
-		err := w.db.read.QueryRowContext(ctx, `SELECT drained, ahead FROM imports WHERE id = ?`, w.imp.ID).Scan(&drained, &ahead)
-		if err != nil {
+		var win window
+		select {
+		case win = <-windows:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if win.err != nil || len(win.lines) == 0 {
+			return win.err
+		}
+		if err := w.addWindow(ctx, win, ahead); err != nil {
 			return err
 		}
-		lines, end, err := w.readWindow(ctx, drained)
-		if err != nil {
+		ahead = 0
+	}
+}
+
+// addWindow writes the lines of a window except the first ahead ones, which are written.
+func (w *importWriter) addWindow(ctx context.Context, win window, ahead int) error {
+	left := win.lines[min(ahead, len(win.lines)):]
+	if len(left) == 0 {
+		return w.db.changeImport(ctx, w.imp.ID, `state = 'importing'`, `drained = ?, ahead = 0`, win.end)
+	}
+	return w.writeBatches(ctx, left, func(ctx context.Context, tx *sql.Tx, lines []ready, last bool, c *counts) error {
+		if err := w.addAll(ctx, tx, lines, c); err != nil {
 			return err
 		}
-		if len(lines) == 0 {
-			return nil
+		if last {
+			return changeImport(ctx, tx, w.imp.ID, `TRUE`, `drained = ?, ahead = 0`, win.end)
 		}
-		left := lines[min(ahead, len(lines)):]
-		err = w.writeBatches(ctx, left, func(ctx context.Context, tx *sql.Tx, lines []ready, last bool, c *counts) error {
-			if err := w.addAll(ctx, tx, lines, c); err != nil {
-				return err
-			}
-			if last {
-				return changeImport(ctx, tx, w.imp.ID, `TRUE`, `drained = ?, ahead = 0`, end)
-			}
-			return changeImport(ctx, tx, w.imp.ID, `TRUE`, `ahead = ahead + ?`, len(lines))
-		})
-		if err != nil {
-			return err
+		return changeImport(ctx, tx, w.imp.ID, `TRUE`, `ahead = ahead + ?`, len(lines))
+	})
+}
+
+// window contains the next new lines in the order of writing.
+type window struct {
+	lines []sealedLine
+	end   int64 // the largest id
+	err   error
+}
+
+// readWindows sends all windows after the line drained, and then an empty one. While one
+// is written, the next one is read and sorted on another core.
+func (w *importWriter) readWindows(ctx context.Context, drained int64, windows chan<- window) {
+	for {
+		win := w.readWindow(ctx, drained)
+		select {
+		case windows <- win:
+		case <-ctx.Done():
+			return
 		}
-		if len(left) == 0 {
-			if err := w.db.changeImport(ctx, w.imp.ID, `state = 'importing'`, `drained = ?, ahead = 0`, end); err != nil {
-				return err
-			}
+		if win.err != nil || len(win.lines) == 0 {
+			return
 		}
+		drained = win.end
 	}
 }
 
@@ -110,20 +148,24 @@ type sealedLine struct {
 	key     string // its place in the order of writing
 }
 
-// readWindow returns the next new lines in the order of writing, and the largest id.
-func (w *importWriter) readWindow(ctx context.Context, drained int64) (lines []sealedLine, end int64, err error) {
-	lines = make([]sealedLine, 0, min(importWindow, w.imp.Todo))
-	err = w.eachSealed(ctx, `class = 'new' AND id > ? ORDER BY id LIMIT ?`, func(l sealedLine) error {
-		row, err := w.db.ring.openLine(l.sealed)
-		if err != nil {
-			return err
-		}
-		l.key = addressKey(strings.ToLower(row.Input.Address))
-		lines, end = append(lines, l), l.id
-		return nil
-	}, drained, importWindow)
-	slices.SortFunc(lines, func(a, b sealedLine) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id)) })
-	return lines, end, err
+// readWindow returns the window after the line drained. It reads in short queries, because
+// the write-ahead log cannot be reset during one.
+func (w *importWriter) readWindow(ctx context.Context, drained int64) window {
+	win := window{lines: make([]sealedLine, 0, min(importWindow, w.imp.Todo)), end: drained}
+	for more := true; more && len(win.lines) < importWindow && win.err == nil; {
+		more = false
+		win.err = w.eachSealed(ctx, `class = 'new' AND id > ? ORDER BY id LIMIT ?`, func(l sealedLine) error {
+			row, err := w.db.ring.openLine(l.sealed)
+			if err != nil {
+				return err
+			}
+			l.key = addressKey(strings.ToLower(row.Input.Address))
+			win.lines, win.end, more = append(win.lines, l), l.id, true
+			return nil
+		}, win.end, importPage)
+	}
+	slices.SortFunc(win.lines, func(a, b sealedLine) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id)) })
+	return win
 }
 
 // eachSealed reads the lines of the import that match a condition.

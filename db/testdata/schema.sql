@@ -336,8 +336,6 @@ CREATE INDEX import_lines_noted ON import_lines (import_id, id) WHERE notes <> '
 
 CREATE INDEX import_lines_page ON import_lines (import_id, class, id);
 
-CREATE INDEX import_lines_server ON import_lines (server, import_id) WHERE server IS NOT NULL;
-
 CREATE TABLE import_mappings (
     header  BLOB    PRIMARY KEY, -- keyed digest of its names
     mapping TEXT    NOT NULL,    -- JSON
