@@ -17,7 +17,7 @@ const maxSampleLines = 20
 func detectFormat(head []byte, whole bool, d *decoder, o Options) Shape {
 	d.settleEncoding(head)
 	switch {
-	case o.Format == Text:
+	case o.Format == Text, o.Format == "" && o.Separator == "" && isPPP(head):
 		return Shape{Format: Text}
 	case o.Format == JSON, o.Format == "" && o.Separator == "" && isJSON(head):
 		return Shape{Format: JSON}

@@ -457,7 +457,7 @@ func TestPlace(t *testing.T) {
 func FuzzRows(f *testing.F) {
 	for _, s := range []string{
 		"ip,login,password\n192.0.2.1,ops1,\"x\ny\"\n", "Ip: 192.0.2.1\r\nLogin: a\rPass: b\n\n", "192.0.2.1:1723:ops1:x", "\ufeffa;b;c\n192.0.2.1;b;c",
-		uciNetwork, "config interface 'a'\noption proto 'pptp'\n192.0.2.1 a b", "192.0.2.30 - ops1:x - Arizona/Phoenix 85001 | 2025-09-03", "pptp://a:b%41@h.example:1", "sep=;\nip;login\n1;\"", "192.0.2.1\tops1\t\xcf\xe0\xf0\xee\xeb\xfc",
+		pppPeer + pppSecrets, "==> a <==\nuser b\npty \"pptp 192.0.2.1\"\nb * \\xff *", phonebookText, uciNetwork, "config interface 'a'\noption proto 'pptp'\n192.0.2.1 a b", "192.0.2.30 - ops1:x - Arizona/Phoenix 85001 | 2025-09-03", "pptp://a:b%41@h.example:1", "sep=;\nip;login\n1;\"", "192.0.2.1\tops1\t\xcf\xe0\xf0\xee\xeb\xfc",
 	} {
 		f.Add([]byte(s), byte(0))
 	}

@@ -16,6 +16,8 @@ type prose struct {
 	router routerOS
 	keys   keyfile
 	uci    uci
+	ppp    ppp
+	book   phonebook
 	emit   func(connexa.ImportRow) bool
 
 	hiddenBefore, hiddenAfter bool // of the current line, see trimLine
@@ -29,7 +31,7 @@ func (p *prose) readRows(emit func(connexa.ImportRow) bool) bool {
 	for {
 		line, size, ok := p.lines.nextLine()
 		if !ok {
-			return p.lastLine() && p.endConnection() && p.endInterface() && p.blocks.flushBlocks()
+			return p.lastLine() && p.endConnection() && p.endInterface() && p.endEntry() && p.blocks.flushBlocks() && p.ppp.endFiles(emit)
 		}
 		if !p.readLine(line, size) {
 			return false
@@ -116,6 +118,8 @@ func (p *prose) lastLine() bool {
 // freeText reads a line; ok reports that it is valid in the chosen encoding.
 func (p *prose) freeText(number int, s string, ok bool) bool {
 	switch {
+	case ok && p.ppp.takeLine(number, s):
+		return p.endConnection() && p.endInterface() && p.endEntry() && p.blocks.flushBlocks()
 	case isComment([]byte(s)) || strings.HasPrefix(s, ";"):
 		return true
 	case strings.Trim(s, "{}[](), ;-") == "": // also the brackets around labels
@@ -208,6 +212,15 @@ func (p *prose) ofProgram(number int, s string) (done, more bool) {
 		p.uci.beginSection(number, s)
 		return true, p.endConnection() && p.blocks.flushBlocks()
 	}
+	if p.book.takeLine(s) {
+		return true, true
+	}
+	if !p.endEntry() {
+		return true, false
+	}
+	if p.book.beginSection(number, s, p.lines.peekBytes()) {
+		return true, p.endConnection() && p.blocks.flushBlocks()
+	}
 	if name, is := sectionName(s); is {
 		of, next := p.keys.ofConnection(name)
 		if next && !p.endConnection() || !of && !p.blocks.flushBlocks() {
@@ -273,6 +286,13 @@ func (p *prose) endInterface() bool {
 	}
 	p.uci.open = false
 	row, ok := p.uci.toRow()
+	return !ok || p.emit(row)
+}
+
+// endEntry ends the current connection of a phone book, if there is one.
+func (p *prose) endEntry() bool {
+	row, ok := p.book.toRow()
+	p.book = phonebook{}
 	return !ok || p.emit(row)
 }
 

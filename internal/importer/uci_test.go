@@ -40,27 +40,34 @@ func TestUCI(t *testing.T) {
 		{"no login", "config interface vpn\n\toption proto pptp\n\toption server 192.0.2.1\n\toption password b\n", "1 import.bad.no_login"},
 		{"no password", "config interface vpn\n\toption proto pptp\n\toption server 192.0.2.1\n\toption username b\n", "1 import.bad.no_password"},
 	} {
-		r, err := New(strings.NewReader(c.text), Options{})
-		if err != nil {
-			t.Fatal(c.name, err)
-		}
-		var got []string
-		for row, err := range r.Rows() {
-			switch in := row.Input; {
-			case err != nil:
-				t.Fatal(c.name, err)
-			case !row.Problem.IsZero():
-				got = append(got, fmt.Sprint(row.Line, " ", row.Problem.Key))
-			default:
-				notes := []string{}
-				for _, n := range row.Notes {
-					notes = append(notes, n.Key)
-				}
-				got = append(got, fmt.Sprintf("%d %s %q %q %s %v", row.Line, in.Address, in.Login, in.Password, in.Comment, notes))
-			}
-		}
-		if g := strings.Join(got, "|"); g != c.want {
+		if g := rowsOf(t, c.text); g != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, g, c.want)
 		}
 	}
+}
+
+// rowsOf returns the rows of a text with bars between them: line, address, login,
+// password, comment and notes, or line and reason.
+func rowsOf(t *testing.T, text string) string {
+	t.Helper()
+	r, err := New(strings.NewReader(text), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for row, err := range r.Rows() {
+		switch in := row.Input; {
+		case err != nil:
+			t.Fatal(err)
+		case !row.Problem.IsZero():
+			got = append(got, fmt.Sprint(row.Line, " ", row.Problem.Key))
+		default:
+			notes := []string{}
+			for _, n := range row.Notes {
+				notes = append(notes, n.Key)
+			}
+			got = append(got, fmt.Sprintf("%d %s %q %q %s %v", row.Line, in.Address, in.Login, in.Password, in.Comment, notes))
+		}
+	}
+	return strings.Join(got, "|")
 }
