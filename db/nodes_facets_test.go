@@ -36,6 +36,13 @@ func checkFacets(ctx context.Context, t *rapid.T, d *DB, filter connexa.Filter, 
 	for _, c := range connexa.FacetColumns() {
 		got[c.Name] = countsOfFacet(*c.Facet(&f))
 	}
+	for _, field := range []string{"state", "city"} {
+		values, err := d.NodeValues(ctx, field, filter.Without(field))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[field] = countsOfFacet(values)
+	}
 	for field, counts := range got {
 		want := make(map[string]int)
 		for i := range fleet {

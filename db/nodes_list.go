@@ -79,6 +79,16 @@ func (d *DB) Facets(ctx context.Context, f connexa.Filter) (connexa.Facets, erro
 	return nodes.Facets(f, d.nodeSets(ctx), d.now())
 }
 
+// NodeValues counts the values of a field that has a set of them, such as a city, among
+// the nodes of f.
+func (d *DB) NodeValues(ctx context.Context, field string, f connexa.Filter) ([]connexa.Facet, error) {
+	nodes, err := d.nodesInMemory(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count the values of %s: %w", field, err)
+	}
+	return nodes.Values(field, f, d.nodeSets(ctx), d.now())
+}
+
 // whereSelected returns the condition of a WHERE clause over nodes for a selection, and
 // its argument.
 func (d *DB) whereSelected(ctx context.Context, s connexa.Selection) (string, []any, error) {

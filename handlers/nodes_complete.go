@@ -30,17 +30,21 @@ func (h *Handlers) completeFilter(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	var sets []views.CompletionSet
-	if at.Field == "in" {
-		if sets, err = h.completionSets(r.Context()); err != nil {
-			return err
-		}
+	var others []views.Completion
+	switch at.Field {
+	case "in":
+		others, err = h.completionSets(r.Context())
+	case "state", "city": // too many values for a facet
+		others, err = h.completionValues(r.Context(), at)
 	}
-	return h.renderFragment(w, r, views.CompletionOptions(views.CompleteFilter(i18n.From(r.Context()), at, facets, sets)))
+	if err != nil {
+		return err
+	}
+	return h.renderFragment(w, r, views.CompletionOptions(views.CompleteFilter(i18n.From(r.Context()), at, facets, others)))
 }
 
 // completionSets returns the latest runs and imports.
-func (h *Handlers) completionSets(ctx context.Context) ([]views.CompletionSet, error) {
+func (h *Handlers) completionSets(ctx context.Context) ([]views.Completion, error) {
 	p := i18n.From(ctx)
 	runs, _, err := h.runs.RunPage(ctx, false, 0, completedSets)
 	if err != nil {
@@ -50,11 +54,12 @@ func (h *Handlers) completionSets(ctx context.Context) ([]views.CompletionSet, e
 	if err != nil {
 		return nil, err
 	}
-	var list []views.CompletionSet
+	var list []views.Completion
 	for _, run := range runs {
-		list = append(list, views.CompletionSet{
-			Value: "run/" + strconv.FormatInt(run.ID, 10),
+		list = append(list, views.Completion{
+			Text:  "run/" + strconv.FormatInt(run.ID, 10),
 			Label: p.T("search.run", p.T("kind."+string(run.Kind)), p.When(run.CreatedAt)),
+			Count: -1,
 		})
 	}
 	for _, i := range imports[:min(len(imports), completedSets)] {
@@ -62,7 +67,23 @@ func (h *Handlers) completionSets(ctx context.Context) ([]views.CompletionSet, e
 		if label == "" {
 			label = p.T("search.import", p.When(i.CreatedAt))
 		}
-		list = append(list, views.CompletionSet{Value: "import/" + strconv.FormatInt(i.ID, 10), Label: label})
+		list = append(list, views.Completion{Text: "import/" + strconv.FormatInt(i.ID, 10), Label: label, Count: -1})
+	}
+	return list, nil
+}
+
+// completionValues returns the values of the field at the cursor.
+func (h *Handlers) completionValues(ctx context.Context, at connexa.PartialTerm) ([]views.Completion, error) {
+	values, err := h.nodes.NodeValues(ctx, at.Field, at.Rest)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]views.Completion, len(values))
+	for i, v := range values {
+		list[i] = views.Completion{Text: v.Value, Label: v.Value, Count: v.Count}
+		if v.Value == connexa.NoValue {
+			list[i].Label = i18n.From(ctx).T("search.none")
+		}
 	}
 	return list, nil
 }

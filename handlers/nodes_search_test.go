@@ -29,31 +29,34 @@ func (b *browser) completions(filter string) []string {
 func TestCompleteFilter(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
-	for i, n := range []struct{ country, provider, tags string }{{"DE", "Blue, Ltd", "old"}, {"DE", "Paper Crane", "new"}, {"FR", "Paper Crane", "old, rack"}} {
-		b.post("/nodes", "address", "192.0.2."+strconv.Itoa(i+1), "login", "ops1", "password", "Blue-Kite", "country", n.country, "provider", n.provider, "tags", n.tags).
+	for i, n := range []struct{ country, city, provider, tags string }{{"DE", "Köln", "Blue, Ltd", "old"}, {"DE", "Bad Tölz", "Paper Crane", "new"}, {"FR", "", "Paper Crane", "old, rack"}} {
+		b.post("/nodes", "address", "192.0.2."+strconv.Itoa(i+1), "login", "ops1", "password", "Blue-Kite", "country", n.country, "city", n.city, "provider", n.provider, "tags", n.tags).
 			hasStatus(t, http.StatusSeeOther)
 	}
 	b.post("/runs", "kind", "ping", "all", "1").hasStatus(t, http.StatusSeeOther)
 	for filter, want := range map[string][]string{
-		"cou|":                    {"country:"},
-		"-st|":                    {"status:", "step:", "state:"},
-		"speed|":                  {"speed&lt;", "speed&lt;=", "speed&gt;", "speed&gt;=", "speed:", "speed:-"},
-		"spe|":                    {"speed&lt;"},
-		"country:|":               {"DE=2", "FR=1"},
-		"tag:rack country:|":      {"FR=1"},
-		"country:DE,|":            {"FR=1"},
-		"country:ger|":            {"DE=2"},
-		"German|":                 {"country:DE=2"},
-		"provider:b|":             {"&#34;Blue, Ltd&#34;=1"},
-		"tag:o| country:DE":       {"old=1"},
-		"status:|":                {"not_tested=3"},
-		"checked<1|":              {"15m", "1h", "1d"},
-		"checked:|":               {"-"},
-		"in:|":                    {"run/1"},
-		"city:|":                  {"-"},
-		"nothing-like-this|":      {},
-		"loss>|":                  {},
-		"broken:x speed>z city:|": {"-"},
+		"cou|":                     {"country:"},
+		"-st|":                     {"status:", "step:", "state:"},
+		"speed|":                   {"speed&lt;", "speed&lt;=", "speed&gt;", "speed&gt;=", "speed:", "speed:-"},
+		"spe|":                     {"speed&lt;"},
+		"country:|":                {"DE=2", "FR=1"},
+		"tag:rack country:|":       {"FR=1"},
+		"country:DE,|":             {"FR=1"},
+		"country:ger|":             {"DE=2"},
+		"German|":                  {"country:DE=2"},
+		"provider:b|":              {"&#34;Blue, Ltd&#34;=1"},
+		"tag:o| country:DE":        {"old=1"},
+		"status:|":                 {"not_tested=3"},
+		"checked<1|":               {"15m", "1h", "1d"},
+		"checked:|":                {"-"},
+		"in:|":                     {"run/1"},
+		"city:|":                   {"-=1", "&#34;Bad Tölz&#34;=1", "Köln=1"},
+		"city:k|":                  {"Köln=1"},
+		"country:FR city:|":        {"-=1"},
+		"state:|":                  {"-=3"},
+		"nothing-like-this|":       {},
+		"loss>|":                   {},
+		"broken:x speed>z city:K|": {"Köln=1"},
 	} {
 		if got := b.completions(filter); !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", filter, got, want)

@@ -27,32 +27,26 @@ type Completion struct {
 	Unfull bool   // a value must follow
 }
 
-// CompletionSet is a set of nodes that the field "in" offers.
-type CompletionSet struct {
-	Value string // "run/17"
-	Label string
-}
-
-// CompleteFilter returns what can stand at the place of a term. The facets are those of
-// the other terms.
-func CompleteFilter(p *i18n.Printer, at connexa.PartialTerm, facets connexa.Facets, sets []CompletionSet) Completions {
+// CompleteFilter returns what can stand at the place of a term. The facets, and the
+// values of fields without a facet, are those of the other terms.
+func CompleteFilter(p *i18n.Printer, at connexa.PartialTerm, facets connexa.Facets, others []Completion) Completions {
 	c := Completions{Start: at.Start, End: at.End}
 	field := connexa.FieldNamed(at.Field)
 	switch {
 	case at.Field == "":
 		c.List = completeWord(p, at.Typed, facets)
 	case field == nil:
-	case field.Name == "in":
-		for _, s := range sets {
-			c.addMatching(at, Completion{Text: s.Value, Label: s.Label, Count: -1})
-		}
 	case field.Kind == connexa.AgeField:
 		c.List = completeAge(p, at)
 	case field.Facet && at.Op == connexa.OpIs:
 		for _, v := range facetValues(p, field.Name, facets) {
 			c.addMatching(at, v)
 		}
-	case at.Op == connexa.OpIs && at.Typed == "":
+	case len(others) > 0:
+		for _, v := range others {
+			c.addMatching(at, v)
+		}
+	case at.Op == connexa.OpIs && at.Typed == "" && field.Name != "in":
 		c.addMatching(at, Completion{Text: connexa.NoValue, Label: p.T("search.none"), Count: -1})
 	}
 	c.List = c.List[:min(len(c.List), maxCompletions)]

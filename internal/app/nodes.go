@@ -21,6 +21,7 @@ type nodeStore interface {
 	ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error)
 	OrderedNodes(ctx context.Context, s connexa.Selection, by connexa.Sort) ([]int64, error)
 	Facets(ctx context.Context, f connexa.Filter) (connexa.Facets, error)
+	NodeValues(ctx context.Context, field string, f connexa.Filter) ([]connexa.Facet, error)
 	NodePassword(ctx context.Context, id int64) (connexa.Secret, error)
 	AddNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (int64, error)
 	EditNode(ctx context.Context, n connexa.Node, password connexa.Secret, by string) (reset bool, err error)
@@ -51,6 +52,12 @@ func (a *Nodes) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.Nod
 // shared and must not be changed.
 func (a *Nodes) Facets(ctx context.Context, f connexa.Filter) (connexa.Facets, error) {
 	return a.store.Facets(ctx, f)
+}
+
+// NodeValues counts the values of a field that has a set of them, such as a city, the
+// most frequent first.
+func (a *Nodes) NodeValues(ctx context.Context, field string, f connexa.Filter) ([]connexa.Facet, error) {
+	return a.store.NodeValues(ctx, field, f)
 }
 
 // NodesByID returns the nodes of ids in that order, without those that do not exist.

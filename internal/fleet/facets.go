@@ -77,6 +77,40 @@ func (f *Fleet) Facets(filter connexa.Filter, sets Sets, now time.Time) (connexa
 	return out, nil
 }
 
+// Values counts the values of a choice among the nodes that match a filter, the most
+// frequent first. Other fields have none.
+func (f *Fleet) Values(field string, filter connexa.Filter, sets Sets, now time.Time) ([]connexa.Facet, error) {
+	choice := slices.Index(ChoiceNames[:], field)
+	if choice < 0 {
+		return nil, nil
+	}
+	found, err := findSets(filter, sets)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	m := f.compile(filter, found, now)
+	texts := f.dicts[choice].texts
+	var counts []int
+	for _, part := range inParts(f.blocks, func(blocks []*block) []int {
+		c := make([]int, len(texts))
+		for _, b := range blocks {
+			b.addCounts(choice, c, m.match(b))
+		}
+		return c
+	}) {
+		counts = addCounts(counts, part)
+	}
+	values := make(map[string]int)
+	for code, n := range counts {
+		if n > 0 {
+			values[texts[code]] = n
+		}
+	}
+	return byCount(values), nil
+}
+
 // facetCounts are numbers of nodes.
 type facetCounts struct {
 	total, suspect, flapping int
@@ -144,6 +178,11 @@ func (f *Fleet) countMatching(blocks []*block, m *matcher) *facetCounts {
 }
 
 func mostFrequent(values map[string]int) []connexa.Facet {
+	facets := byCount(values)
+	return facets[:min(len(facets), maxFacet)]
+}
+
+func byCount(values map[string]int) []connexa.Facet {
 	facets := make([]connexa.Facet, 0, len(values))
 	for value, n := range values {
 		facets = append(facets, connexa.Facet{Value: cmp.Or(value, connexa.NoValue), Count: n})
@@ -151,5 +190,5 @@ func mostFrequent(values map[string]int) []connexa.Facet {
 	slices.SortFunc(facets, func(a, b connexa.Facet) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
 	})
-	return facets[:min(len(facets), maxFacet)]
+	return facets
 }
