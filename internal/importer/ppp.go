@@ -19,12 +19,12 @@ const maxPPP = 10_000
 // their rows come at the end of the text. Lines such as "==> /etc/ppp/peers/office <==",
 // which tail(1) writes, name the files; without them, all options belong to one peer.
 type ppp struct {
-	file    string // the name of the current file, or ""
-	lists   bool   // the current file is a list of secrets
-	peer    *peer  // of the current file, or nil
-	peers   []*peer
-	secrets []secret
-	full    bool // maxPPP is reached
+	file      string // the name of the current file, or ""
+	inSecrets bool   // lines are of a list of secrets
+	peer      *peer  // of the current file, or nil
+	peers     []*peer
+	secrets   []secret
+	full      bool // maxPPP is reached
 }
 
 // peer contains the options of one peer.
@@ -56,11 +56,11 @@ func isPPP(head []byte) bool { return pppText.Match(head) }
 func (p *ppp) takeLine(number int, s string) (of bool) {
 	if m := fileLine.FindStringSubmatch(s); m != nil {
 		p.file, p.peer = path.Base(m[1]), nil
-		p.lists = strings.HasSuffix(p.file, "-secrets")
+		p.inSecrets = strings.HasSuffix(p.file, "-secrets")
 		return true
 	}
 	if secretsLine.MatchString(s) {
-		p.lists = true
+		p.inSecrets = true
 		return true
 	}
 	if isComment([]byte(s)) || len(s) > maxRaw {
@@ -72,11 +72,11 @@ func (p *ppp) takeLine(number int, s string) (of bool) {
 	}
 	isAddress := addressLike(words[0])
 	switch {
-	case p.lists && len(words) >= 3 && !isAddress, len(words) == 4 && words[3] == "*" && !isAddress:
+	case p.inSecrets && len(words) >= 3 && !isAddress, len(words) == 4 && words[3] == "*" && !isAddress:
 		p.addSecret(secret{line: number, client: words[0], server: words[1], password: words[2]})
 		return true
-	case p.lists && p.file == "":
-		p.lists = false
+	case p.inSecrets && p.file == "":
+		p.inSecrets = false
 	}
 	if _, known := pppOptions[words[0]]; !known || len(words) > 1 && strings.ContainsAny(words[1][:min(1, len(words[1]))], "=:") {
 		return false
@@ -176,13 +176,13 @@ func (p *ppp) endFiles(emit func(connexa.ImportRow) bool) bool {
 		}
 	}
 	if p.full {
-		return emit(connexa.ImportRow{Line: p.secretsLine(), Problem: connexa.T("import.bad.ppp_many", maxPPP)})
+		return emit(connexa.ImportRow{Line: p.lastLine(), Problem: connexa.T("import.bad.ppp_many", maxPPP)})
 	}
 	return true
 }
 
-// secretsLine returns the line of the last peer or secret.
-func (p *ppp) secretsLine() int {
+// lastLine returns the line of the last peer or secret.
+func (p *ppp) lastLine() int {
 	line := 0
 	for _, peer := range p.peers {
 		line = max(line, peer.line)
@@ -294,44 +294,9 @@ func pppEscape(s string) (b byte, size int) {
 	return byte(n), size
 }
 
-// pppWords splits a line of a file of pppd: quotes of both kinds group, a backslash
-// escapes, and # starts a comment.
+// pppWords splits a line of a file of pppd. A backslash escapes everywhere.
 func pppWords(s string) (words []string, ok bool) {
-	var word strings.Builder
-	inWord := false
-	quote := byte(0)
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '\\':
-			if i++; i == len(s) {
-				return nil, false
-			}
-			b, size := pppEscape(s[i:])
-			word.WriteByte(b)
-			i += size - 1
-			inWord = true
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '\'' || c == '"'):
-			quote, inWord = c, true
-		case quote == 0 && (c == ' ' || c == '\t'):
-			if inWord {
-				words = append(words, word.String())
-			}
-			word.Reset()
-			inWord = false
-		case c == '#' && !inWord:
-			return words, true
-		default:
-			word.WriteByte(c)
-			inWord = true
-		}
-	}
-	if inWord {
-		words = append(words, word.String())
-	}
-	return words, quote == 0
+	return splitWords(s, func(rest string, _ byte) (byte, int) { return pppEscape(rest) })
 }
 
 // pppOptions contains options of pppd with the number of their arguments.

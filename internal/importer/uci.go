@@ -77,31 +77,44 @@ func (u *uci) toRow() (row connexa.ImportRow, ok bool) {
 	return row, true
 }
 
-// uciWords splits a line at blanks. Quotes group as in a shell: nothing is special in
-// single ones, a backslash escapes outside of them.
+// uciWords splits a line as a shell does: nothing is special in single quotes.
 func uciWords(s string) (words []string, ok bool) {
+	return splitWords(s, func(rest string, quote byte) (byte, int) {
+		if quote == '\'' {
+			return '\\', 0
+		}
+		return rest[0], 1
+	})
+}
+
+// splitWords splits a line at blanks. Quotes of both kinds group, and # starts a comment
+// at the start of a word. unescape reads what follows a backslash and returns the
+// character that it means, and its size; quote is the open quote or 0.
+func splitWords(s string, unescape func(rest string, quote byte) (c byte, size int)) (words []string, ok bool) {
 	var word strings.Builder
 	inWord := false
 	quote := byte(0)
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
+		case c == '\\':
+			if i+1 == len(s) {
+				return nil, false
+			}
+			c, size := unescape(s[i+1:], quote)
+			word.WriteByte(c)
+			inWord = true
+			i += size
 		case quote != 0 && c == quote:
 			quote = 0
 		case quote == 0 && (c == '\'' || c == '"'):
 			quote, inWord = c, true
-		case quote != '\'' && c == '\\':
-			if i++; i == len(s) {
-				return nil, false
-			}
-			word.WriteByte(s[i])
-			inWord = true
 		case quote == 0 && (c == ' ' || c == '\t'):
 			if inWord {
 				words = append(words, word.String())
 			}
 			word.Reset()
 			inWord = false
-		case quote == 0 && c == '#' && !inWord:
+		case c == '#' && !inWord:
 			return words, true
 		default:
 			word.WriteByte(c)
