@@ -48,6 +48,7 @@ type DB struct {
 	pruning     pruning   // used by Prune only
 	bin         binSchema // set by Open
 	stmtTx      stmtTx    // guarded by the writer's connection
+	lastImport  int64     // id of the last import of earlier processes, set by Open
 }
 
 // File is the name of the database in the data folder.
@@ -107,6 +108,9 @@ func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err er
 	}
 	if err := d.sealAddresses(ctx); err != nil {
 		return nil, err
+	}
+	if err := d.read.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM imports`).Scan(&d.lastImport); err != nil {
+		return nil, fmt.Errorf("find the last import: %w", err)
 	}
 	d.startFeed()
 	return d, nil

@@ -268,10 +268,10 @@ func (d *DB) ImportRunOf(ctx context.Context, id int64) (int64, error) {
 	return run, nil
 }
 
-// CutImports fails the imports whose upload was interrupted by the end of the process,
-// and deletes the lines of those that have ended.
+// CutImports fails the imports whose upload was interrupted by the end of an earlier
+// process, and deletes the lines of those that have ended.
 func (d *DB) CutImports(ctx context.Context) error {
-	rows, err := d.importsWhere(ctx, `state = 'reading' AND NOT uploaded`)
+	rows, err := d.importsWhere(ctx, `state = 'reading' AND NOT uploaded AND id <= ?`, d.lastImport)
 	if err != nil {
 		return err
 	}

@@ -344,14 +344,26 @@ func TestImportIsReadAgain(t *testing.T) {
 }
 
 func TestImportExpires(t *testing.T) {
-	d := openFleet(t)
+	dir := t.TempDir()
+	d := openDirUnclosed(t, dir)
 	id := newPreview(t, d, typedRow("192.0.2.1 ops1 a"))
 	cutOff, err := d.StartImport(t.Context(), connexa.Import{Test: connexa.TestNone})
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d = openDir(t, dir)
+	uploading, err := d.StartImport(t.Context(), connexa.Import{Test: connexa.TestNone})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := d.CutImports(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if i := importOf(t, d, uploading); i.State != connexa.ImportReading {
+		t.Errorf("an upload to this process: %+v", i)
 	}
 	if i := importOf(t, d, cutOff); i.State != connexa.ImportFailed || i.Problem.Key != "import.error.cut" {
 		t.Errorf("cut off: %+v", i)
