@@ -22,7 +22,7 @@ const (
 	actLoginsPurpose   = "act.logins"
 )
 
-const actColumns = `id, kind, state, account, coalesce(audit_id, 0), field, value, total, processed, changed, skipped, restored, kept, at, ended_at`
+const actColumns = `id, kind, state, account, coalesce(audit_id, 0), coalesce(run_id, 0), field, value, total, processed, changed, skipped, restored, kept, at, ended_at`
 
 // scanAct reads the columns of actColumns.
 func scanAct(scan func(...any) error) (connexa.BulkAct, error) {
@@ -31,7 +31,7 @@ func scanAct(scan func(...any) error) (connexa.BulkAct, error) {
 		value     string
 		at, ended int64
 	)
-	if err := scan(&a.ID, &a.Kind, &a.State, &a.Account, &a.AuditID, &a.Field, &value, &a.Total, &a.Processed, &a.Changed, &a.Skipped, &a.Restored, &a.Kept, &at, &ended); err != nil {
+	if err := scan(&a.ID, &a.Kind, &a.State, &a.Account, &a.AuditID, &a.RunID, &a.Field, &value, &a.Total, &a.Processed, &a.Changed, &a.Skipped, &a.Restored, &a.Kept, &at, &ended); err != nil {
 		return a, err
 	}
 	a.At, a.EndedAt = fromMillis(at), fromMillis(ended)
@@ -97,13 +97,15 @@ func (d *DB) StartAct(ctx context.Context, n connexa.NewAct) (connexa.BulkAct, e
 	return a, nil
 }
 
+// insertTargets stores one batch of the nodes of an act.
+const insertTargets = `INSERT INTO act_targets (act_id, batch, nodes, sealed) VALUES (?, ?, ?, ?)`
+
 // addTargets stores the nodes of an act in batches.
 func (d *DB) addTargets(ctx context.Context, tx *sql.Tx, id int64, n *connexa.NewAct) error {
-	const insert = `INSERT INTO act_targets (act_id, batch, nodes, sealed) VALUES (?, ?, ?, ?)`
 	if n.Kind != connexa.BulkLogins {
 		batch := 0
 		for ids := range slices.Chunk(distinctIDs(slices.Clone(n.IDs)), actBatch) {
-			if _, err := tx.ExecContext(ctx, insert, id, batch, jsonIDs(ids), nil); err != nil {
+			if _, err := tx.ExecContext(ctx, insertTargets, id, batch, jsonIDs(ids), nil); err != nil {
 				return err
 			}
 			batch++
@@ -121,7 +123,7 @@ func (d *DB) addTargets(ctx context.Context, tx *sql.Tx, id int64, n *connexa.Ne
 		if err != nil {
 			return fmt.Errorf("encode logins: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, insert, id, batch, jsonIDs(ids), d.ring.seal(actLoginsPurpose, plain)); err != nil {
+		if _, err := tx.ExecContext(ctx, insertTargets, id, batch, jsonIDs(ids), d.ring.seal(actLoginsPurpose, plain)); err != nil {
 			return err
 		}
 		batch++
@@ -156,10 +158,11 @@ func (d *DB) ConfirmAct(ctx context.Context, id int64, audit connexa.AuditRow) (
 }
 
 // CancelAct ends an act between two batches. The nodes that it has changed stay changed; a
-// cancelled undo can be started again. The error is Conflict if the act has no work left.
+// cancelled undo can be started again. The error is Conflict if the act has no work left, or
+// belongs to a run, which has its own CancelRun.
 func (d *DB) CancelAct(ctx context.Context, id int64) (connexa.BulkAct, error) {
 	return d.changeAct(ctx, id, "cancel", func(tx *sql.Tx) error {
-		err := oneRow(tx.ExecContext(ctx, `UPDATE acts SET state = 'cancelled', ended_at = ?, sealed = NULL WHERE id = ? AND state IN ('queued','running','undoing')`,
+		err := oneRow(tx.ExecContext(ctx, `UPDATE acts SET state = 'cancelled', ended_at = ?, sealed = NULL WHERE id = ? AND state IN ('queued','running','undoing') AND kind <> 'test'`,
 			toMillis(d.now()), id))
 		if err != nil {
 			return err
@@ -174,7 +177,7 @@ func (d *DB) CancelAct(ctx context.Context, id int64) (connexa.BulkAct, error) {
 func (d *DB) UndoAct(ctx context.Context, id int64) (connexa.BulkAct, error) {
 	return d.changeAct(ctx, id, "undo", func(tx *sql.Tx) error {
 		return oneRow(tx.ExecContext(ctx, `UPDATE acts SET state = 'undoing' WHERE id = ? AND state IN ('done','cancelled') AND changed > restored + kept
-			AND kind NOT IN ('restore','purge')`, id))
+			AND kind NOT IN ('restore','purge','start','stop','test')`, id))
 	})
 }
 

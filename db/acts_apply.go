@@ -51,6 +51,7 @@ type actWriter struct {
 	act    connexa.BulkAct
 	sealed []byte  // acts.sealed
 	ids    []int64 // nodes that changed
+	added  int     // jobs
 	runs   []int64 // runs whose counts changed
 	ended  bool
 }
@@ -58,10 +59,10 @@ type actWriter struct {
 func (w *actWriter) readAct(id int64) error {
 	var found bool
 	var bad error
-	err := w.t.queryEach(`SELECT `+actColumns+`, sealed FROM acts WHERE id = ?`, 16, func(row []driver.Value) {
+	err := w.t.queryEach(`SELECT `+actColumns+`, sealed FROM acts WHERE id = ?`, 17, func(row []driver.Value) {
 		found = true
 		w.act, bad = scanAct((&rowScanner{row}).scan)
-		w.sealed, _ = row[15].([]byte)
+		w.sealed, _ = row[16].([]byte)
 		w.sealed = append([]byte(nil), w.sealed...) // the driver reuses it
 	}, id)
 	switch {
@@ -105,13 +106,18 @@ func (w *actWriter) applyBatch() error {
 		return err
 	}
 	if err := w.t.exec(`UPDATE acts SET state = 'running', processed = processed + ?, changed = changed + ?, skipped = skipped + ? WHERE id = ?`,
-		len(ids), len(w.ids), skipped, w.act.ID); err != nil {
+		len(ids), len(w.ids)+w.added, skipped, w.act.ID); err != nil {
 		return err
 	}
-	if !left {
-		return w.endAct(connexa.BulkDone)
+	if left {
+		return nil
 	}
-	return nil
+	if w.act.Kind == connexa.BulkTest { // the run has ended if nodes were deleted and all others are tested
+		if err := w.t.exec(endRun+` AND good + slow + bad + inconclusive >= total`, toMillis(w.db.now()), w.act.RunID); err != nil {
+			return err
+		}
+	}
+	return w.endAct(connexa.BulkDone)
 }
 
 // endAct ends the act in a state. It erases the secrets.
@@ -144,6 +150,10 @@ func (w *actWriter) changeNodes(list string, ids []int64, logins []byte) (skippe
 		return w.restoreNodes(ids)
 	case connexa.BulkPurge:
 		return 0, w.purgeNodes(list)
+	case connexa.BulkTest:
+		return w.queueJobs(list, len(ids))
+	case connexa.BulkStart, connexa.BulkStop:
+		return w.switchServices(list)
 	}
 	return 0, fmt.Errorf("an act of the unknown kind %q", w.act.Kind)
 }

@@ -15,13 +15,7 @@ import (
 func BenchmarkBulk(b *testing.B) {
 	for _, n := range benchSizes() {
 		d := openFleet(b)
-		ctx, stop := context.WithCancel(b.Context())
-		var checkpoints sync.WaitGroup
-		checkpoints.Go(func() {
-			if err := d.RunCheckpoints(ctx); err != nil {
-				b.Error(err)
-			}
-		})
+		stop := runCheckpoints(b, d)
 		ids := nodeIDs(putFleet(b, d, makeFleet(1, n)))
 		logins := make([]connexa.NewLogin, len(ids))
 		for i, id := range ids {
@@ -59,7 +53,64 @@ func BenchmarkBulk(b *testing.B) {
 			})
 		}
 		stop()
+	}
+}
+
+// runCheckpoints runs the checkpointer until stop is called.
+func runCheckpoints(b *testing.B, d *DB) (stop func()) {
+	ctx, cancel := context.WithCancel(b.Context())
+	var checkpoints sync.WaitGroup
+	checkpoints.Go(func() {
+		if err := d.RunCheckpoints(ctx); err != nil {
+			b.Error(err)
+		}
+	})
+	return func() {
+		cancel()
 		checkpoints.Wait()
+	}
+}
+
+// BenchmarkBulkOrders adds the jobs of a run over the whole fleet, and starts and stops the
+// services of as many nodes as have ports. The runs are cancelled between.
+func BenchmarkBulkOrders(b *testing.B) {
+	d := openFleet(b)
+	defer runCheckpoints(b, d)()
+	err := d.ChangeSettings(b.Context(), func(s *connexa.Settings) error {
+		s.Service.FirstPort, s.Service.LastPort = 1024, 61023
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ids := nodeIDs(putFleet(b, d, makeFleet(1, 100_000)))
+	for _, n := range []connexa.NewAct{
+		{Bulk: connexa.Bulk{Kind: connexa.BulkTest}, IDs: ids},
+		{Bulk: connexa.Bulk{Kind: connexa.BulkStart}, IDs: ids[:60_000]},
+		{Bulk: connexa.Bulk{Kind: connexa.BulkStop}, IDs: ids[:60_000]},
+	} {
+		b.Run(string(n.Kind), func(b *testing.B) {
+			var request, worst, batch time.Duration
+			d.onWrite = func(took time.Duration) { worst = max(worst, took) }
+			for b.Loop() {
+				start := time.Now()
+				id := startAct(b, d, n)
+				request += time.Since(start)
+				worst = 0
+				a := finishAct(b, d, id)
+				batch = max(batch, worst)
+				b.StopTimer()
+				if a.RunID != 0 {
+					if _, err := d.CancelRun(b.Context(), a.RunID); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(request.Milliseconds())/float64(b.N), "ms/request")
+			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/act")
+			b.ReportMetric(float64(batch.Milliseconds()), "ms/worst-batch")
+		})
 	}
 }
 

@@ -103,16 +103,17 @@ func TestKilledActsContinue(t *testing.T) {
 			prepare := func() (string, map[string]string, int64) {
 				dir := copyFolder(t, master)
 				d := openDirUnclosed(t, dir)
-				if kind.OnBin() {
+				switch kind {
+				case connexa.BulkRestore, connexa.BulkPurge:
 					doAct(t, d, connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkDelete}, IDs: ids})
+				case connexa.BulkStop:
+					startServices(t, d, ids...)
+				default: // all nodes are there, and a few services
 				}
 				rows := actRows(t, d.read)
-				a, err := d.StartAct(t.Context(), n)
-				if err != nil {
-					t.Fatal(err)
-				}
+				id := startAct(t, d, n)
 				closeNow(t, d)
-				return dir, rows, a.ID
+				return dir, rows, id
 			}
 			dir, before, id := prepare()
 			start := time.Now()
@@ -122,7 +123,7 @@ func TestKilledActsContinue(t *testing.T) {
 			closeNow(t, d)
 
 			kills, undone := 0, 0
-			for kills < *killedActs || undone < *killedActs && !kind.OnBin() {
+			for kills < *killedActs || undone < *killedActs && kind.Undoable() {
 				dir, _, _ := prepare()
 				for killChild(t, dir, time.Duration(rng.Int64N(int64(took)))) {
 					kills++
@@ -134,7 +135,7 @@ func TestKilledActsContinue(t *testing.T) {
 					t.Fatalf("the act ended as %+v, %v", a, err)
 				}
 				wantRows(t, "after kills", comparableRows(t, d, a), want)
-				if kind.OnBin() {
+				if !kind.Undoable() {
 					closeNow(t, d)
 					continue
 				}
@@ -160,18 +161,44 @@ func TestKilledActsContinue(t *testing.T) {
 	}
 }
 
+// startAct starts an act. An act that adds the jobs of a run starts with its run.
+func startAct(tb testing.TB, d *DB, n connexa.NewAct) int64 {
+	tb.Helper()
+	if n.Kind != connexa.BulkTest {
+		a, err := d.StartAct(tb.Context(), n)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return a.ID
+	}
+	if _, err := d.StartRun(tb.Context(), connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: n.IDs}}); err != nil {
+		tb.Fatal(err)
+	}
+	acts, err := d.LiveActs(tb.Context(), time.Now())
+	if err != nil || len(acts) != 1 {
+		tb.Fatalf("got the acts %+v, %v; want that of the run", acts, err)
+	}
+	return acts[0].ID
+}
+
 // comparableRows returns all rows without the sealed passwords, which differ each time, and
 // with the counts of the act.
 func comparableRows(t *testing.T, d *DB, a connexa.BulkAct) map[string]string {
 	t.Helper()
 	rows := actRows(t, d.read)
-	maps.DeleteFunc(rows, func(key, _ string) bool { return strings.HasPrefix(key, "nodes ") })
-	for scan := range eachRow(d.read.QueryContext(t.Context(), `SELECT id, address || login || hex(password_mac) || provider || country || comment || tags || encryption || status FROM nodes`)) {
-		var id, row string
-		if err := scan(&id, &row); err != nil {
+	maps.DeleteFunc(rows, func(key, _ string) bool {
+		return strings.HasPrefix(key, "nodes ") || strings.HasPrefix(key, "services ")
+	})
+	for scan := range eachRow(d.read.QueryContext(t.Context(), `
+		SELECT 'node ' || id, address || login || hex(password_mac) || provider || country || comment || tags || encryption || status FROM nodes
+		UNION ALL SELECT 'service ' || node_id, port || ' ' || user || ' ' || wanted FROM services
+		UNION ALL SELECT 'live job ' || id, node_id || ' ' || kind || ' ' || priority || ' ' || (SELECT count(*) FROM run_jobs WHERE job_id = jobs.id) FROM jobs WHERE state <> 'done'
+		UNION ALL SELECT 'run ' || id, state || ' ' || total FROM runs`)) {
+		var key, row string
+		if err := scan(&key, &row); err != nil {
 			t.Fatal(err)
 		}
-		rows["node "+id] = row
+		rows[key] = row
 	}
 	rows["act"] = fmt.Sprint(a.Processed, a.Changed, a.Skipped)
 	return rows
@@ -190,17 +217,31 @@ func checkCounts(t *testing.T, dir string, id int64) {
 	if err != nil || len(left)+a.Processed != a.Total {
 		t.Errorf("%d nodes are left and %d processed of %d, %v", len(left), a.Processed, a.Total, err)
 	}
-	var recorded, history int
+	var recorded, history, switched, jobs int
 	if err := d.read.QueryRowContext(t.Context(), `
 		SELECT (SELECT count(*) FROM act_changes WHERE act_id = ?1) + (SELECT count(*) FROM bin WHERE bin_act = ?1),
-			(SELECT count(*) FROM history WHERE what = 'edited')`, id).Scan(&recorded, &history); err != nil {
+			(SELECT count(*) FROM history WHERE what = 'edited'),
+			(SELECT count(*) FROM history WHERE what = 'service' AND detail LIKE iif(?2 = 'start', '%service.wanted%', '%service.unwanted%')),
+			(SELECT count(*) FROM run_jobs WHERE run_id = ?3)`, id, a.Kind, a.RunID).Scan(&recorded, &history, &switched, &jobs); err != nil {
 		t.Fatal(err)
 	}
-	if !a.Kind.OnBin() && recorded != a.Changed-a.Restored-a.Kept {
-		t.Errorf("%d changes are recorded, the act counts %d - %d - %d", recorded, a.Changed, a.Restored, a.Kept)
-	}
-	if !a.Kind.OnBin() && history != a.Changed+a.Restored {
-		t.Errorf("the history has %d rows, the act counts %d changes and %d undone", history, a.Changed, a.Restored)
+	switch {
+	case a.Kind.OnBin():
+	case a.Kind.OnServices():
+		if switched != a.Changed {
+			t.Errorf("the history has %d switched services, the act counts %d", switched, a.Changed)
+		}
+	case a.Kind == connexa.BulkTest:
+		if jobs != a.Changed {
+			t.Errorf("the run has %d jobs, the act counts %d", jobs, a.Changed)
+		}
+	default:
+		if recorded != a.Changed-a.Restored-a.Kept {
+			t.Errorf("%d changes are recorded, the act counts %d - %d - %d", recorded, a.Changed, a.Restored, a.Kept)
+		}
+		if history != a.Changed+a.Restored {
+			t.Errorf("the history has %d rows, the act counts %d changes and %d undone", history, a.Changed, a.Restored)
+		}
 	}
 }
 

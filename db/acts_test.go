@@ -124,7 +124,7 @@ func wantRows(tb testing.TB, what string, got, want map[string]string) {
 
 // actKinds lists the kinds that can be undone.
 func actKinds() []connexa.BulkKind {
-	return slices.DeleteFunc(connexa.BulkKinds(), connexa.BulkKind.OnBin)
+	return slices.DeleteFunc(connexa.BulkKinds(), func(k connexa.BulkKind) bool { return !k.Undoable() })
 }
 
 // anyAct returns an act of a kind over nodes with random values.
@@ -472,9 +472,7 @@ func TestServicesKeepTheirPortsInTheBin(t *testing.T) {
 	ids := nodeIDs(putFleet(t, d, makeFleet(1, 4)))
 	want := func(node int64) int {
 		t.Helper()
-		if _, err := d.WantServices(t.Context(), connexa.Selection{IDs: []int64{node}}, ""); err != nil {
-			t.Fatal(err)
-		}
+		startServices(t, d, node)
 		rows, err := d.ServiceRows(t.Context(), []int64{node})
 		if err != nil {
 			t.Fatal(err)

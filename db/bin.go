@@ -192,11 +192,6 @@ func (w *actWriter) recordBin(list, key string) error {
 	return w.recordNodes(list, connexa.T(key), `n.status`, `n.status`)
 }
 
-// reservedPorts lists the values of a column of services or vpns that nodes in the bin keep.
-func reservedPorts(ctx context.Context, q querier, table, column string) ([]int64, error) {
-	return queryIDs(q.QueryContext(ctx, `SELECT row->>? FROM bin_rows WHERE tab = ?`, column, table))
-}
-
 // Bin returns one page of the bin, the last deleted nodes first. cursor is from the page
 // before; empty is the first page.
 func (d *DB) Bin(ctx context.Context, cursor string, size int) (connexa.BinPage, error) {

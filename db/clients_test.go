@@ -130,9 +130,7 @@ func TestClientLosesDeletedNodes(t *testing.T) {
 func TestServiceTags(t *testing.T) {
 	d := openFleet(t)
 	nodes := addNodes(t, d, 2)
-	if _, err := d.WantServices(t.Context(), selectOnly(nodes[1]), ""); err != nil {
-		t.Fatal(err)
-	}
+	startServices(t, d, nodes[1])
 	n, err := d.Node(t.Context(), nodes[1])
 	if err != nil {
 		t.Fatal(err)

@@ -169,7 +169,7 @@ func (d *DB) StartMonitorRun(ctx context.Context, l connexa.MonitorRun) (runs []
 	if err != nil {
 		return nil, fmt.Errorf("encode the plans: %w", err)
 	}
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
+	err = d.inStmtTx(ctx, func(t *stmtTx) error {
 		for _, part := range []struct {
 			kind connexa.RunKind
 			ids  []int64
@@ -177,18 +177,15 @@ func (d *DB) StartMonitorRun(ctx context.Context, l connexa.MonitorRun) (runs []
 			if len(part.ids) == 0 {
 				continue
 			}
-			run, err := d.startRun(ctx, tx, connexa.NewRun{
-				Kind: part.kind, Selection: connexa.Selection{IDs: part.ids}, Label: connexa.T("run.label.monitor"), Monitor: true,
-			})
+			run, err := d.startRun(t, connexa.NewRun{Kind: part.kind, Label: connexa.T("run.label.monitor"), Monitor: true}, part.ids)
 			if err != nil {
 				return err
 			}
 			runs = append(runs, run)
 		}
-		_, err := tx.ExecContext(ctx, `
+		return t.exec(`
 			UPDATE monitored SET due_at = c.value ->> 'd', login_at = c.value ->> 'l', plan = c.value ->> 'p', tries = c.value ->> 't', earned = c.value ->> 'e'
 			FROM json_each(?) c WHERE monitored.node_id = c.value ->> 'n' AND monitored.due_at = c.value ->> 'o'`, string(plans))
-		return err
 	})
 	return runs, err
 }

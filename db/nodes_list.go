@@ -89,13 +89,6 @@ func (d *DB) NodeValues(ctx context.Context, field string, f connexa.Filter) ([]
 	return nodes.Values(field, f, d.nodeSets(ctx), d.now())
 }
 
-// whereSelected returns the condition of a WHERE clause over nodes for a selection, and
-// its argument.
-func (d *DB) whereSelected(ctx context.Context, s connexa.Selection) (string, []any, error) {
-	ids, err := d.SelectNodes(ctx, s)
-	return "id IN (SELECT value FROM json_each(?))", []any{jsonIDs(ids)}, err
-}
-
 // jsonIDs encodes a slice as one SQL argument, for json_each.
 func jsonIDs[T ~int | ~int64 | ~string](values []T) string {
 	if len(values) == 0 {

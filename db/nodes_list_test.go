@@ -138,7 +138,7 @@ func nodeIDs(nodes []connexa.Node) []int64 {
 
 // TestNodeListAgreesWithPlainLoop reads the whole list forward and back, for any filter,
 // order and size, and compares it, the count, the facets, the selection, the export, the
-// bulk act and the view with a filter and a sort in Go.
+// bulk act, the run, the plan of services and the view with a filter and a sort in Go.
 func TestNodeListAgreesWithPlainLoop(t *testing.T) {
 	d := openFleetAt(t, fleetNow)
 	fleet := putFleet(t, d, makeFleet(7, 400))
@@ -245,7 +245,8 @@ func checkSelection(ctx context.Context, t *rapid.T, d *DB, s connexa.Selection,
 	checkActAndView(ctx, t, d, s, ids)
 }
 
-// checkActAndView compares the nodes of a bulk act and those of a saved view.
+// checkActAndView compares the nodes of a bulk act, of a run, of a plan of services and of a
+// saved view.
 func checkActAndView(ctx context.Context, t *rapid.T, d *DB, s connexa.Selection, want []int64) {
 	selected, err := d.SelectNodes(ctx, s)
 	if err != nil {
@@ -257,6 +258,19 @@ func checkActAndView(ctx context.Context, t *rapid.T, d *DB, s connexa.Selection
 	}
 	if got, err := d.ActNodes(ctx, act.ID); err != nil || act.Total != len(want) || !slices.Equal(got, want) {
 		t.Fatalf("the act: got %d nodes, %v, %v; want %v", act.Total, got, err, want)
+	}
+	if plan, err := d.PlanServices(ctx, s); err != nil || plan.Nodes != len(want) {
+		t.Fatalf("services: got %+v, %v; want %d nodes", plan, err, len(want))
+	}
+	if len(want) > 0 {
+		run, err := d.StartRun(ctx, connexa.NewRun{Kind: connexa.RunPing, Selection: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := connexa.Selection{All: true, Filter: connexa.FilterBy("in", fmt.Sprintf("run/%d", run.ID))}
+		if got, err := d.SelectNodes(ctx, of); err != nil || run.Total != len(want) || !slices.Equal(got, want) {
+			t.Fatalf("the run %+v: got %v, %v; want %v", run, got, err, want)
+		}
 	}
 	view := connexa.View{Query: s.Filter.String()}
 	saved, err := view.Filter()

@@ -1,88 +1,164 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 // StartRun inserts a run and its jobs. The run joins the live jobs of that kind that its
-// nodes have. It returns Invalid if there are no nodes.
+// nodes have. If it has more than actBatch nodes, AdvanceAct adds the jobs. It returns
+// Invalid if there are no nodes.
 func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
 	var run connexa.Run
-	err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
-		run, err = d.startRun(ctx, tx, n)
-		return err
+	err := d.inStmtTx(ctx, func(t *stmtTx) error {
+		ids, err := d.runNodes(ctx, t, n)
+		if err != nil {
+			return err
+		}
+		if len(ids) <= actBatch {
+			run, err = d.startRun(t, n, ids)
+			return err
+		}
+		if run, err = d.insertRun(t, n, len(ids)); err != nil {
+			return err
+		}
+		return d.insertTest(t, run.ID, n.By, ids)
 	})
 	return run, err
 }
 
-// startRun is StartRun inside a transaction.
-func (d *DB) startRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (run connexa.Run, err error) {
-	which, args := "import_id = ?", []any{n.ImportID}
-	if n.ImportID == 0 {
-		if which, args, err = d.whereSelected(ctx, n.Selection); err != nil {
-			return run, err
-		}
+// runNodes returns the nodes of a run.
+func (d *DB) runNodes(ctx context.Context, t *stmtTx, n connexa.NewRun) ([]int64, error) {
+	if n.ImportID != 0 {
+		return t.queryIDs(`SELECT id FROM nodes WHERE import_id = ?`, n.ImportID)
 	}
-	id, err := d.insertRun(ctx, tx, n)
+	return d.SelectNodes(ctx, n.Selection)
+}
+
+// startRun inserts a run with all its jobs.
+func (d *DB) startRun(t *stmtTx, n connexa.NewRun, ids []int64) (connexa.Run, error) {
+	run, err := d.insertRun(t, n, len(ids))
 	if err != nil {
 		return run, err
 	}
-	kind := n.Kind.First()
-	// The jobs of a new run begin at the lowest queued priority, so that runs interleave.
-	// Neighbours in the list are seldom neighbours in the queue: many connections to one
-	// network at once would look like a scan. The jobs are inserted in the order of the
-	// queue, so that a claim writes few pages.
-	if _, err := tx.ExecContext(ctx, `
-		INSERT INTO jobs (node_id, kind, priority)
-		SELECT id, ?, (SELECT coalesce(min(priority), 0) FROM jobs WHERE state = 'queued' AND kind = ? AND priority < ?)
-			+ row_number() OVER (ORDER BY id * 2654435761 % 4294967296) AS priority
-		FROM nodes WHERE `+which+` ORDER BY priority
-		ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`,
-		append([]any{kind, kind, pausedPriority}, args...)...); err != nil {
-		return run, fmt.Errorf("queue the jobs: %w", err)
-	}
-	res, err := tx.ExecContext(ctx, `
-		INSERT INTO run_jobs (run_id, job_id)
-		SELECT ?, id FROM jobs WHERE finished_at IS NULL AND kind = ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`)`,
-		append([]any{id, kind}, args...)...)
-	if err != nil {
-		return run, fmt.Errorf("tie the jobs to the run: %w", err)
-	}
-	total, err := res.RowsAffected()
+	first, err := t.queryIDs(firstPriority, pausedPriority, string(n.Kind.First()))
 	if err != nil {
 		return run, err
 	}
-	if total == 0 {
+	total, err := addJobs(t, &run, first[0], jsonIDs(queueOrder(ids)))
+	switch {
+	case err != nil:
+		return run, err
+	case total == 0:
 		return run, connexa.Errorf(connexa.Invalid, "run.empty")
+	}
+	run.Total = total
+	return run, t.exec(`UPDATE runs SET total = ? WHERE id = ?`, total, run.ID)
+}
+
+// insertTest inserts the act that adds the jobs of a run.
+func (d *DB) insertTest(t *stmtTx, run int64, by string, ids []int64) error {
+	act, err := t.queryIDs(`INSERT INTO acts (kind, state, account, run_id, total, at) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
+		string(connexa.BulkTest), string(connexa.BulkQueued), by, run, len(ids), toMillis(d.now()))
+	if err != nil {
+		return fmt.Errorf("insert the act of a run: %w", err)
+	}
+	batch := 0
+	for part := range slices.Chunk(queueOrder(ids), actBatch) {
+		if err := t.exec(insertTargets, act[0], batch, jsonIDs(part), nil); err != nil {
+			return err
+		}
+		batch++
+	}
+	return nil
+}
+
+// queueOrder sorts the nodes of a run in the order of its jobs. Neighbours in the list are
+// seldom neighbours in it: many connections to one network at once would look like a scan.
+func queueOrder(ids []int64) []int64 {
+	place := func(id int64) int64 { return id * 2654435761 % (1 << 32) }
+	return slices.SortedFunc(slices.Values(ids), func(a, b int64) int { return cmp.Compare(place(a), place(b)) })
+}
+
+// firstPriority is the SQL of the priority before the first job of a run: the lowest queued
+// one, so that runs interleave. Its parameters are pausedPriority and the kind of the job.
+const firstPriority = `SELECT coalesce(min(priority), 0) FROM jobs WHERE state = 'queued' AND priority < ? AND kind = ?`
+
+// addJobs adds the jobs of nodes to a run, with ascending priorities after first. list is
+// the JSON of the nodes in this order, which is also that of the rows, so that a claim
+// writes few pages. It returns their number.
+func addJobs(t *stmtTx, run *connexa.Run, first int64, list string) (int, error) {
+	kind := string(run.Kind.First())
+	if run.State == connexa.RunPaused {
+		first += pausedPriority
+	}
+	if err := t.exec(`
+		INSERT INTO jobs (node_id, kind, priority) SELECT n.id, ?, ? + 1 + c.key FROM json_each(?) c CROSS JOIN nodes n WHERE n.id = c.value
+		ON CONFLICT (node_id, kind) WHERE finished_at IS NULL DO NOTHING`, kind, first, list); err != nil {
+		return 0, fmt.Errorf("queue the jobs: %w", err)
+	}
+	const live = `FROM json_each(?) c CROSS JOIN jobs j INDEXED BY jobs_one_live WHERE j.node_id = c.value AND j.finished_at IS NULL AND j.kind = ?`
+	n, err := t.execCount(`INSERT INTO run_jobs (run_id, job_id) SELECT ?, j.id `+live, run.ID, list, kind)
+	if err != nil {
+		return 0, fmt.Errorf("tie the jobs to the run: %w", err)
+	}
+	if run.State == connexa.RunPaused {
+		return int(n), nil
 	}
 	// A job of a paused run is now also wanted by one that is not paused. This includes
 	// running jobs, because they may be released.
-	if _, err := tx.ExecContext(ctx, unpauseJobs, pausedPriority, pausedPriority, id); err != nil {
-		return run, err
-	}
-	if _, err := tx.ExecContext(ctx, `UPDATE runs SET total = ? WHERE id = ?`, total, id); err != nil {
-		return run, err
-	}
-	return scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE id = ?`, id).Scan)
+	return int(n), t.exec(`UPDATE jobs SET priority = priority - ?1 WHERE priority >= ?1 AND id IN (SELECT j.id `+live+`)`, pausedPriority, list, kind)
 }
 
-func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64, error) {
+// queueJobs adds the jobs of a batch to the run of an act of the kind BulkTest. It returns
+// the number of nodes that no longer exist.
+func (w *actWriter) queueJobs(list string, nodes int) (gone int, err error) {
+	run, err := readRun(w.t, w.act.RunID)
+	if err != nil {
+		return 0, err
+	}
+	if err := w.t.exec(`UPDATE acts SET priority = (`+firstPriority+`) WHERE id = ? AND priority IS NULL`, pausedPriority, string(run.Kind.First()), w.act.ID); err != nil {
+		return 0, err
+	}
+	first, err := w.t.queryIDs(`SELECT priority + processed FROM acts WHERE id = ?`, w.act.ID)
+	if err != nil {
+		return 0, err
+	}
+	if w.added, err = addJobs(w.t, &run, first[0], list); err != nil {
+		return 0, err
+	}
+	w.runs, gone = []int64{run.ID}, nodes-w.added
+	return gone, w.t.exec(`UPDATE runs SET total = total - ? WHERE id = ?`, gone, run.ID)
+}
+
+// insertRun inserts a run without jobs.
+func (d *DB) insertRun(t *stmtTx, n connexa.NewRun, total int) (connexa.Run, error) {
 	label, err := json.Marshal(n.Label)
 	if err != nil {
-		return 0, fmt.Errorf("encode the label: %w", err)
+		return connexa.Run{}, fmt.Errorf("encode the label: %w", err)
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO runs (kind, label, by, import_id, monitor, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		n.Kind, string(label), n.By, positiveOrNil(n.ImportID), n.Monitor, d.now().UnixMilli())
+	ids, err := t.queryIDs(`INSERT INTO runs (kind, label, by, import_id, monitor, total, created_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		string(n.Kind), string(label), n.By, positiveOrNil(n.ImportID), n.Monitor, total, d.now().UnixMilli())
 	if err != nil {
-		return 0, fmt.Errorf("insert the run: %w", err)
+		return connexa.Run{}, fmt.Errorf("insert the run: %w", err)
 	}
-	return res.LastInsertId()
+	return readRun(t, ids[0])
+}
+
+// readRun is Run inside a transaction.
+func readRun(t *stmtTx, id int64) (run connexa.Run, err error) {
+	var bad error
+	err = t.queryEach(`SELECT `+runColumns+` FROM runs WHERE id = ?`, 15, func(row []driver.Value) { run, bad = scanRun((&rowScanner{row}).scan) }, id)
+	return run, errors.Join(err, bad)
 }
 
 // CancelRun ends a live run at once and counts its open jobs as inconclusive. Jobs that
@@ -91,6 +167,9 @@ func (d *DB) insertRun(ctx context.Context, tx *sql.Tx, n connexa.NewRun) (int64
 func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		now := d.now().UnixMilli()
+		if err := endTest(ctx, tx, id, now); err != nil {
+			return err
+		}
 		n, err := rowsChanged(tx.ExecContext(ctx, `
 			UPDATE runs SET state = 'cancelled', inconclusive = total - good - slow - bad, finished_at = ? WHERE id = ? AND state IN ('running','paused')`, now, id))
 		if err != nil {
@@ -118,6 +197,19 @@ func (d *DB) CancelRun(ctx context.Context, id int64) (working []int64, err erro
 		return err
 	})
 	return working, err
+}
+
+// endTest ends the act that still adds jobs to a run. The other nodes leave the run.
+func endTest(ctx context.Context, tx *sql.Tx, run, now int64) error {
+	const act = `(SELECT id FROM acts WHERE run_id = ? AND state IN ('queued','running'))`
+	if _, err := tx.ExecContext(ctx, `UPDATE runs SET total = total - (SELECT coalesce(sum(json_array_length(nodes)), 0) FROM act_targets WHERE act_id IN `+act+`) WHERE id = ?`, run, run); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM act_targets WHERE act_id IN `+act, run); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE acts SET state = 'cancelled', ended_at = ? WHERE id IN `+act, now, run)
+	return err
 }
 
 // pauseJobs moves the open jobs of a run behind all others, except those that a running

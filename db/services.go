@@ -16,39 +16,24 @@ import (
 // servicePurpose binds sealed passwords to their column. It cannot be renamed.
 const servicePurpose = "gateway.secret"
 
-// WantServices switches the services of the nodes in s on and returns the nodes whose
-// service was off. A node's first service gets a permanent port and a credential.
-func (d *DB) WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error) {
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		which, args, err := d.whereSelected(ctx, s)
-		if err != nil {
-			return err
+// switchServices switches the services of nodes on or off. It skips nodes for whose first
+// service no port is free.
+func (w *actWriter) switchServices(list string) (skipped int, err error) {
+	on := w.act.Kind == connexa.BulkStart
+	if on {
+		if skipped, err = w.db.addServices(w.t, list); err != nil {
+			return 0, err
 		}
-		fresh, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM services) AND `+which+` ORDER BY id`, args...))
-		if err != nil {
-			return err
-		}
-		if err := d.addServices(ctx, tx, fresh); err != nil {
-			return err
-		}
-		started, err = d.setWanted(ctx, tx, which, args, true, by)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("switch services on: %w", err)
 	}
-	return started, nil
+	w.ids, err = w.db.setServices(w.t, list, on, w.act.Account)
+	return skipped, err
 }
 
-// UnwantServices switches the services of the nodes in s off and returns the nodes whose
-// service was on.
-func (d *DB) UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		which, args, err := d.whereSelected(ctx, s)
-		if err != nil {
-			return err
-		}
-		stopped, err = d.setWanted(ctx, tx, which, args, false, by)
+// UnwantServices switches the services of nodes off and returns the nodes whose service was
+// on.
+func (d *DB) UnwantServices(ctx context.Context, nodes []int64, by string) (stopped []int64, err error) {
+	err = d.inStmtTx(ctx, func(t *stmtTx) error {
+		stopped, err = d.setServices(t, jsonIDs(nodes), false, by)
 		return err
 	})
 	if err != nil {
@@ -57,47 +42,40 @@ func (d *DB) UnwantServices(ctx context.Context, s connexa.Selection, by string)
 	return stopped, nil
 }
 
-// addServices inserts the rows of nodes that never had a service.
-func (d *DB) addServices(ctx context.Context, tx *sql.Tx, nodes []int64) error {
-	if len(nodes) == 0 {
-		return nil
+// addServices inserts the rows of those nodes of list, the JSON of their ids, that never had
+// a service. Each gets a permanent port and a credential. It returns the number of nodes for
+// which no port is free.
+func (d *DB) addServices(t *stmtTx, list string) (left int, err error) {
+	nodes, err := t.queryIDs(`SELECT id FROM nodes WHERE id`+ofBatch+` AND id NOT IN (SELECT node_id FROM services) ORDER BY id`, list)
+	if err != nil || len(nodes) == 0 {
+		return 0, err
 	}
-	settings, err := readSettings(ctx, tx)
+	settings, err := t.readSettings()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	taken, err := queryIDs(tx.QueryContext(ctx, `SELECT port FROM services`))
+	port, err := freeNumbers(t, "services", "port", settings.Service.FirstPort, settings.Service.LastPort)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	reserved, err := reservedPorts(ctx, tx, "services", "port")
-	if err != nil {
-		return err
-	}
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO services (node_id, port, user, secret) VALUES (?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
-	port := firstFree(int64(settings.Service.FirstPort), int64(settings.Service.LastPort), taken, reserved)
-	for _, node := range nodes {
+	for i, node := range nodes {
 		p, free := port()
 		if !free {
-			return connexa.Errorf(connexa.Conflict, "service.ports")
+			return len(nodes) - i, nil
 		}
 		user := "exit-" + strconv.FormatInt(node, 10)
-		if _, err := insert.ExecContext(ctx, node, p, user, d.ring.seal(servicePurpose, []byte(rand.Text()))); err != nil {
-			return fmt.Errorf("make the service of node %d: %w", node, err)
+		if err := t.exec(`INSERT INTO services (node_id, port, user, secret) VALUES (?, ?, ?, ?)`,
+			node, p, user, d.ring.seal(servicePurpose, []byte(rand.Text()))); err != nil {
+			return 0, fmt.Errorf("make the service of node %d: %w", node, err)
 		}
 	}
-	return nil
+	return 0, nil
 }
 
-// setWanted switches services on or off and returns the nodes of those that changed.
-func (d *DB) setWanted(ctx context.Context, tx *sql.Tx, which string, args []any, wanted bool, by string) ([]int64, error) {
-	nodes, err := queryIDs(tx.QueryContext(ctx, `
-		UPDATE services SET wanted = ? WHERE wanted <> ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`) RETURNING node_id`,
-		append([]any{wanted, wanted}, args...)...))
+// setServices switches services on or off, writes the history and returns the nodes of
+// those that changed. list is the JSON of nodes.
+func (d *DB) setServices(t *stmtTx, list string, wanted bool, by string) ([]int64, error) {
+	nodes, err := t.queryIDs(`UPDATE services SET wanted = ? WHERE wanted <> ? AND node_id`+ofBatch+` RETURNING node_id`, wanted, wanted, list)
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +83,20 @@ func (d *DB) setWanted(ctx context.Context, tx *sql.Tx, which string, args []any
 	if !wanted {
 		what = "service.unwanted"
 	}
-	for _, node := range nodes {
-		if err := d.recordService(ctx, tx, node, by, "", connexa.T(what)); err != nil {
-			return nil, err
-		}
+	return nodes, d.recordSwitch(t, nodes, by, connexa.T(what))
+}
+
+// recordSwitch adds a row about their services to the history of nodes.
+func (d *DB) recordSwitch(t *stmtTx, nodes []int64, by string, what connexa.Text) error {
+	if len(nodes) == 0 {
+		return nil
 	}
-	return nodes, nil
+	detail, err := json.Marshal(connexa.StoredDetail{Detail: connexa.Detail{Text: what}})
+	if err != nil {
+		return fmt.Errorf("encode the history: %w", err)
+	}
+	return t.exec(`INSERT INTO history (node_id, at, what, by, detail) SELECT value, ?, ?, ?, ? FROM json_each(?)`,
+		toMillis(d.now()), string(connexa.EntryService), by, string(detail), jsonIDs(nodes))
 }
 
 // recordService adds a row about a service to the history of its node. Its before and

@@ -28,7 +28,11 @@ func (d *DB) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]int, e
 // PlanServices returns the effect of switching the services of the nodes in s.
 func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error) {
 	var p connexa.ServicePlan
-	which, args, err := d.whereSelected(ctx, s)
+	ids, err := d.SelectNodes(ctx, s)
+	if err != nil {
+		return p, err
+	}
+	settings, err := d.Settings(ctx)
 	if err != nil {
 		return p, err
 	}
@@ -38,13 +42,17 @@ func (d *DB) PlanServices(ctx context.Context, s connexa.Selection) (connexa.Ser
 			proven = append(proven, string(status))
 		}
 	}
+	var fresh, taken int
+	first, last := settings.Service.FirstPort, settings.Service.LastPort
 	err = d.read.QueryRowContext(ctx, `
-		WITH chosen AS MATERIALIZED (SELECT id, status FROM nodes WHERE `+which+`)
-		SELECT count(*), ifnull(sum(g.wanted), 0), ifnull(sum(NOT ifnull(g.wanted, 0) AND status NOT IN (SELECT value FROM json_each(?))), 0)
-		FROM chosen LEFT JOIN services g ON g.node_id = chosen.id`, append(args, jsonIDs(proven))...).Scan(&p.Nodes, &p.On, &p.Unproven)
+		SELECT count(*), ifnull(sum(g.wanted), 0), ifnull(sum(NOT ifnull(g.wanted, 0) AND status NOT IN (SELECT value FROM json_each(?))), 0),
+			ifnull(sum(g.node_id IS NULL), 0), (SELECT count(*) FROM services WHERE port BETWEEN ? AND ?)
+		FROM json_each(?) chosen JOIN nodes ON nodes.id = chosen.value LEFT JOIN services g ON g.node_id = chosen.value`,
+		jsonIDs(proven), first, last, jsonIDs(ids)).Scan(&p.Nodes, &p.On, &p.Unproven, &fresh, &taken)
 	if err != nil {
 		return p, fmt.Errorf("count the selected services: %w", err)
 	}
+	p.NoPort = max(0, fresh-(last-first+1-taken))
 	return p, nil
 }
 

@@ -8,23 +8,26 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
-func selectOnly(ids ...int64) connexa.Selection { return connexa.Selection{IDs: ids} }
+// startServices starts the services of nodes, as an act.
+func startServices(tb testing.TB, d *DB, nodes ...int64) connexa.BulkAct {
+	tb.Helper()
+	return doAct(tb, d, connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkStart}, IDs: nodes, Audit: connexa.AuditRow{Account: "ann"}})
+}
 
 func TestServicesOnAndOff(t *testing.T) {
 	d := openFleet(t)
 	ctx := t.Context()
 	ids := addNodes(t, d, 3)
-	started, err := d.WantServices(ctx, connexa.Selection{All: true}, "ann")
-	if err != nil || !slices.Equal(started, ids) {
-		t.Fatalf("started %v, %v; want %v", started, err, ids)
+	if a := startServices(t, d, ids...); a.Changed != len(ids) {
+		t.Fatalf("started %+v, want %v", a, ids)
 	}
 	first, err := d.WantedServices(ctx)
 	if err != nil || len(first) != 3 {
 		t.Fatalf("got %d wanted services, %v; want 3", len(first), err)
 	}
 	t.Run("a running service is not started again", func(t *testing.T) {
-		if again, err := d.WantServices(ctx, selectOnly(ids[0]), "ann"); err != nil || len(again) != 0 {
-			t.Errorf("started %v, %v; want none", again, err)
+		if a := startServices(t, d, ids[0], 999); a.Changed != 0 || a.Skipped != 0 || a.Undoable() {
+			t.Errorf("started %+v, want none", a)
 		}
 	})
 	t.Run("a service has the account of its node and a listener", func(t *testing.T) {
@@ -33,13 +36,11 @@ func TestServicesOnAndOff(t *testing.T) {
 		}
 	})
 	t.Run("ports and credentials survive a stop", func(t *testing.T) {
-		stopped, err := d.UnwantServices(ctx, selectOnly(ids[1]), "bob")
-		if err != nil || !slices.Equal(stopped, ids[1:2]) {
-			t.Errorf("stopped %v, %v; want %v", stopped, err, ids[1:2])
+		a := doAct(t, d, connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkStop}, IDs: ids[1:2], Audit: connexa.AuditRow{Account: "bob"}})
+		if a.Changed != 1 || a.Undoable() {
+			t.Errorf("stopped %+v, want one service", a)
 		}
-		if _, err := d.WantServices(ctx, selectOnly(ids[1]), "ann"); err != nil {
-			t.Fatal(err)
-		}
+		startServices(t, d, ids[1])
 		if again, err := d.WantedServices(ctx); err != nil || !slices.Equal(again, first) {
 			t.Errorf("got %+v, %v; want %+v", again, err, first)
 		}
@@ -98,14 +99,17 @@ func TestPortsRunOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.WantServices(t.Context(), connexa.Selection{All: true}, ""); connexa.TextOf(err).Key != "service.ports" {
-		t.Errorf("three services on two ports: %v", err)
+	if plan, err := d.PlanServices(t.Context(), connexa.Selection{All: true}); err != nil || plan != (connexa.ServicePlan{Nodes: 3, Unproven: plan.Unproven, NoPort: 1}) {
+		t.Errorf("plan %+v, %v", plan, err)
 	}
-	if list, err := d.WantedServices(t.Context()); err != nil || len(list) != 0 {
-		t.Errorf("half of them were started: %v, %v", list, err)
+	if a := startServices(t, d, ids...); a.State != connexa.BulkDone || a.Changed != 2 || a.Skipped != 1 {
+		t.Errorf("three services on two ports: %+v", a)
 	}
-	if _, err := d.WantServices(t.Context(), selectOnly(ids[1:]...), ""); err != nil {
-		t.Error(err)
+	if a := startServices(t, d, ids...); a.Changed != 0 || a.Skipped != 1 {
+		t.Errorf("again: %+v", a)
+	}
+	if list, err := d.WantedServices(t.Context()); err != nil || len(list) != 2 {
+		t.Errorf("%d services, %v; want 2", len(list), err)
 	}
 }
 
@@ -119,9 +123,7 @@ func TestServiceReports(t *testing.T) {
 			t.Errorf("got %v, want %v", err, connexa.NotFound)
 		}
 	})
-	if _, err := d.WantServices(ctx, selectOnly(node), ""); err != nil {
-		t.Fatal(err)
-	}
+	startServices(t, d, node)
 	before, err := d.Node(ctx, node)
 	if err != nil {
 		t.Fatal(err)
@@ -223,9 +225,7 @@ func TestTraffic(t *testing.T) {
 	d := openFleet(t)
 	ctx := t.Context()
 	node := addNodes(t, d, 1)[0]
-	if _, err := d.WantServices(ctx, selectOnly(node), ""); err != nil {
-		t.Fatal(err)
-	}
+	startServices(t, d, node)
 	noon := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	for _, s := range []struct {
 		after    time.Duration

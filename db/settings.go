@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -124,16 +126,35 @@ func readSettings(ctx context.Context, q queryer) (connexa.Settings, error) {
 		if err := scan(&name, &value); err != nil {
 			return s, fmt.Errorf("read settings: %w", err)
 		}
-		for _, f := range fields {
-			if f.name != name {
-				continue
-			}
-			if err := f.set(value); err != nil {
-				return s, fmt.Errorf("read setting %s: %w", name, err)
-			}
+		if err := setField(fields, name, value); err != nil {
+			return s, err
 		}
 	}
 	return s, nil
+}
+
+// readSettings is Settings inside a transaction.
+func (t *stmtTx) readSettings() (connexa.Settings, error) {
+	s := connexa.DefaultSettings()
+	fields := settingFields(&s)
+	var bad error
+	err := t.queryEach(`SELECT name, value FROM settings`, 2, func(row []driver.Value) {
+		bad = errors.Join(bad, setField(fields, textValue(row[0]), textValue(row[1])))
+	})
+	return s, errors.Join(err, bad)
+}
+
+// setField sets the field of a row of the settings table, if it has one.
+func setField(fields []settingField, name, value string) error {
+	for _, f := range fields {
+		if f.name != name {
+			continue
+		}
+		if err := f.set(value); err != nil {
+			return fmt.Errorf("read setting %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // ChangeSettings reads the settings, calls change and writes the result, in one

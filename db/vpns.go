@@ -60,26 +60,21 @@ func (d *DB) readAuthority(ctx context.Context, q interface {
 // was off. A node's first exit gets a permanent port, a permanent device and the identity
 // that issue returns.
 func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error) {
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		which, args, err := d.whereSelected(ctx, s)
+	err = d.inStmtTx(ctx, func(t *stmtTx) error {
+		ids, err := d.SelectNodes(ctx, s)
 		if err != nil {
 			return err
 		}
-		bare, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM services) AND `+which+` ORDER BY id`, args...))
-		if err != nil {
+		list := jsonIDs(ids)
+		if left, err := d.addServices(t, list); err != nil {
+			return err
+		} else if left > 0 {
+			return connexa.Errorf(connexa.Conflict, "service.ports")
+		}
+		if err := d.addVPNs(t, list, issue); err != nil {
 			return err
 		}
-		if err := d.addServices(ctx, tx, bare); err != nil {
-			return err
-		}
-		fresh, err := queryIDs(tx.QueryContext(ctx, `SELECT id FROM nodes WHERE id NOT IN (SELECT node_id FROM vpns) AND `+which+` ORDER BY id`, args...))
-		if err != nil {
-			return err
-		}
-		if err := d.addVPNs(ctx, tx, fresh, issue); err != nil {
-			return err
-		}
-		started, err = d.setVPNs(ctx, tx, which, args, true, by)
+		started, err = d.setVPNs(t, list, true, by)
 		return err
 	})
 	if err != nil {
@@ -91,12 +86,12 @@ func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node 
 // UnwantVPNs switches the OpenVPN exits of the nodes in s off and returns the nodes whose
 // exit was on.
 func (d *DB) UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		which, args, err := d.whereSelected(ctx, s)
+	err = d.inStmtTx(ctx, func(t *stmtTx) error {
+		ids, err := d.SelectNodes(ctx, s)
 		if err != nil {
 			return err
 		}
-		stopped, err = d.setVPNs(ctx, tx, which, args, false, by)
+		stopped, err = d.setVPNs(t, jsonIDs(ids), false, by)
 		return err
 	})
 	if err != nil {
@@ -105,33 +100,25 @@ func (d *DB) UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (st
 	return stopped, nil
 }
 
-// addVPNs inserts the rows of nodes that never had an exit.
-func (d *DB) addVPNs(ctx context.Context, tx *sql.Tx, nodes []int64, issue func(node int64) (connexa.VPNIdentity, error)) error {
-	if len(nodes) == 0 {
-		return nil
+// addVPNs inserts the rows of those nodes of list, the JSON of their ids, that never had an
+// exit.
+func (d *DB) addVPNs(t *stmtTx, list string, issue func(node int64) (connexa.VPNIdentity, error)) error {
+	nodes, err := t.queryIDs(`SELECT id FROM nodes WHERE id`+ofBatch+` AND id NOT IN (SELECT node_id FROM vpns) ORDER BY id`, list)
+	if err != nil || len(nodes) == 0 {
+		return err
 	}
-	settings, err := readSettings(ctx, tx)
+	settings, err := t.readSettings()
 	if err != nil {
 		return err
 	}
-	ports, err := queryIDs(tx.QueryContext(ctx, `SELECT port FROM vpns`))
+	port, err := freeNumbers(t, "vpns", "port", settings.Service.VPNFirstPort, settings.Service.VPNLastPort)
 	if err != nil {
 		return err
 	}
-	devices, err := queryIDs(tx.QueryContext(ctx, `SELECT device FROM vpns`))
+	device, err := freeNumbers(t, "vpns", "device", 0, maxDevices-1)
 	if err != nil {
 		return err
 	}
-	reservedPort, err := reservedPorts(ctx, tx, "vpns", "port")
-	if err != nil {
-		return err
-	}
-	reservedDevice, err := reservedPorts(ctx, tx, "vpns", "device")
-	if err != nil {
-		return err
-	}
-	port := firstFree(int64(settings.Service.VPNFirstPort), int64(settings.Service.VPNLastPort), ports, reservedPort)
-	device := firstFree(0, maxDevices-1, devices, reservedDevice)
 	for _, node := range nodes {
 		p, free := port()
 		if !free {
@@ -145,13 +132,26 @@ func (d *DB) addVPNs(ctx context.Context, tx *sql.Tx, nodes []int64, issue func(
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO vpns (node_id, port, device, name, cert, key, tls_crypt) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			node, p, n, v.Name, v.Cert, d.ring.seal(vpnKeyPurpose, []byte(v.Key.Reveal())), d.ring.seal(vpnStaticPurpose, []byte(v.TLSCrypt.Reveal())))
-		if err != nil {
+		if err := t.exec(`INSERT INTO vpns (node_id, port, device, name, cert, key, tls_crypt) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			node, p, n, v.Name, v.Cert, d.ring.seal(vpnKeyPurpose, []byte(v.Key.Reveal())), d.ring.seal(vpnStaticPurpose, []byte(v.TLSCrypt.Reveal()))); err != nil {
 			return fmt.Errorf("make the OpenVPN exit of node %d: %w", node, err)
 		}
 	}
 	return nil
+}
+
+// freeNumbers returns a function that returns the numbers from first to last that no row of
+// a column of services or vpns has, one per call. Those that nodes in the bin keep come last.
+func freeNumbers(t *stmtTx, table, column string, first, last int) (func() (int64, bool), error) {
+	taken, err := t.queryIDs(`SELECT ` + column + ` FROM ` + table)
+	if err != nil {
+		return nil, err
+	}
+	reserved, err := t.queryIDs(`SELECT row->>? FROM bin_rows WHERE tab = ?`, column, table)
+	if err != nil {
+		return nil, err
+	}
+	return firstFree(int64(first), int64(last), taken, reserved), nil
 }
 
 // firstFree returns a function that returns the numbers from first to last that are not
@@ -184,11 +184,10 @@ func firstFree(first, last int64, taken, reserved []int64) func() (int64, bool) 
 	}
 }
 
-// setVPNs switches exits on or off and returns the nodes of those that changed.
-func (d *DB) setVPNs(ctx context.Context, tx *sql.Tx, which string, args []any, wanted bool, by string) ([]int64, error) {
-	nodes, err := queryIDs(tx.QueryContext(ctx, `
-		UPDATE vpns SET wanted = ? WHERE wanted <> ? AND node_id IN (SELECT id FROM nodes WHERE `+which+`) RETURNING node_id`,
-		append([]any{wanted, wanted}, args...)...))
+// setVPNs switches exits on or off and returns the nodes of those that changed. list is the
+// JSON of nodes.
+func (d *DB) setVPNs(t *stmtTx, list string, wanted bool, by string) ([]int64, error) {
+	nodes, err := t.queryIDs(`UPDATE vpns SET wanted = ? WHERE wanted <> ? AND node_id`+ofBatch+` RETURNING node_id`, wanted, wanted, list)
 	if err != nil {
 		return nil, err
 	}
@@ -196,12 +195,7 @@ func (d *DB) setVPNs(ctx context.Context, tx *sql.Tx, which string, args []any, 
 	if !wanted {
 		what = "vpn.history.unwanted"
 	}
-	for _, node := range nodes {
-		if err := d.recordService(ctx, tx, node, by, "", connexa.T(what)); err != nil {
-			return nil, err
-		}
-	}
-	return nodes, nil
+	return nodes, d.recordSwitch(t, nodes, by, connexa.T(what))
 }
 
 // ShapeVPN sets the options of the OpenVPN exit of a node.

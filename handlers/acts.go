@@ -23,7 +23,7 @@ func (h *Handlers) startAct(w http.ResponseWriter, r *http.Request) error {
 	}
 	in := readBulk(r.PostForm)
 	q := views.ActQuestion{Input: in, Selection: views.HiddenOf(selectionValues(s)), Back: pageAfterDelete(r)}
-	if in.Kind == connexa.BulkDelete || in.Kind.OnBin() {
+	if in.Kind == connexa.BulkDelete || !in.Kind.Undoable() {
 		return connexa.Errorf(connexa.Invalid, "acts.kind")
 	}
 	if !valuesGiven(r.PostForm, in.Kind) {
@@ -204,12 +204,7 @@ func (h *Handlers) changeAct(w http.ResponseWriter, r *http.Request, change func
 // actStarted says how an act ended, or that it goes on in the background. The page is
 // loaded again, because the act may have changed any of its rows.
 func (h *Handlers) actStarted(w http.ResponseWriter, r *http.Request, act connexa.BulkAct, back string) error {
-	t := views.ActToast(act)
-	if act.State.Live() {
-		_, total := act.Progress()
-		t = views.Toast{Tone: views.ToneGood, Text: connexa.T("acts.started", total)}
-	}
-	h.flashToast(w, r, t)
+	h.flashToast(w, r, views.ActToast(act))
 	return h.redirectTo(w, r, back)
 }
 

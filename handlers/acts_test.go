@@ -182,20 +182,42 @@ func TestBinPage(t *testing.T) {
 	}
 }
 
+// addMany adds n nodes.
+func (p *panel) addMany(n int) {
+	p.t.Helper()
+	for i := range n {
+		n, password, err := connexa.ParseNode(connexa.NodeInput{Address: fmt.Sprintf("192.0.%d.%d", 2+i/200, 1+i%200), Login: "ops1", Password: "x"})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if _, err := p.db.AddNode(p.t.Context(), n, password, ""); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// runActs does the large acts, until that with an id has ended.
+func (p *panel) runActs(id int64) {
+	p.t.Helper()
+	work, stop := context.WithCancel(p.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.app.Acts.RunActs(work) }()
+	waitFor(p.t, func() bool {
+		a, err := p.app.Acts.Act(p.t.Context(), id)
+		return err == nil && !a.State.Live()
+	})
+	stop()
+	if err := <-ended; err != nil {
+		p.t.Error(err)
+	}
+}
+
 // A large act has a bar on every page, can be stopped, and ends with a toast.
 func TestLargeActsShowTheirProgress(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
 	const many = app.SmallAct + 1
-	for i := range many {
-		n, password, err := connexa.ParseNode(connexa.NodeInput{Address: fmt.Sprintf("192.0.%d.%d", 2+i/200, 1+i%200), Login: "ops1", Password: "x"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := p.db.AddNode(t.Context(), n, password, ""); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p.addMany(many)
 	start := func() {
 		t.Helper()
 		b.post("/acts", "all", "1", "act", "set", "act_field", "city", "act_value", "Rome", "yes", "1", "count", fmt.Sprint(many)).leadsTo(t, "/nodes")
@@ -228,22 +250,79 @@ func TestLargeActsShowTheirProgress(t *testing.T) {
 	if got := drawn(); !strings.Contains(got, "act-bar-2") {
 		t.Errorf("the stream draws %s", got)
 	}
-	work, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- p.app.Acts.RunActs(work) }()
-	waitFor(t, func() bool {
-		a, err := p.app.Acts.Act(t.Context(), 2)
-		return err == nil && a.State == connexa.BulkDone
-	})
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	p.runActs(2)
 	if got := drawn(); !strings.Contains(got, `action="/acts/2/undo"`) || strings.Contains(got, "act-bar-2") {
 		t.Errorf("after the end the stream draws %s", got)
 	}
 	if got := drawn(); got != "" {
 		t.Errorf("the toast comes again: %s", got)
+	}
+}
+
+// Services of many nodes are switched in the background.
+func TestServicesOfManyNodes(t *testing.T) {
+	p, b, _ := startServing(t)
+	const many = app.SmallAct + 1
+	p.addMany(many)
+	confirmed := []string{"all", "1", "yes", "1", "count", fmt.Sprint(many), "back", "/nodes"}
+	wantServices := func(want int) {
+		t.Helper()
+		if list, err := p.db.WantedServices(t.Context()); err != nil || len(list) != want {
+			t.Errorf("%d services, %v; want %d", len(list), err, want)
+		}
+	}
+	b.post("/services/start", "all", "1").contains(t, "Start 501 services?")
+	b.post("/services/start", confirmed...).leadsTo(t, "/nodes")
+	b.get("/settings").contains(t, "Services of 501 nodes are being started").contains(t, `id="act-bar-1"`)
+	wantServices(0)
+	b.post("/acts/1/cancel", "back", "/nodes").leadsTo(t, "/nodes")
+	b.get("/nodes").contains(t, "Cancelled: 0 services of 501 nodes were started")
+
+	b.post("/services/start", confirmed...).leadsTo(t, "/nodes")
+	p.runActs(2)
+	wantServices(many)
+	b.get("/audit").contains(t, "501 nodes").lacks(t, `action="/acts/2/undo"`)
+	b.post("/acts/2/undo").hasStatus(t, http.StatusConflict)
+
+	b.post("/services/stop", "ids", "1,2,3", "yes", "1", "count", "3").leadsTo(t, "/services")
+	b.get("/services").contains(t, "3 services stopped.")
+	b.post("/services/start", "ids", "1,2,4", "yes", "1", "count", "3").leadsTo(t, "/services")
+	b.get("/services").contains(t, "2 services started. 1 was already started.")
+	wantServices(many - 1)
+}
+
+// The jobs of a large run are added in the background. Its own bar has the progress.
+func TestJobsOfLargeRuns(t *testing.T) {
+	p := startPanel(t)
+	b := p.newBrowser().logIn()
+	const many = app.SmallAct + 1
+	p.addMany(many)
+	jobs := func() int {
+		t.Helper()
+		counts, err := p.db.CountLiveJobs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return counts[0].Queued
+	}
+	b.post("/runs", "kind", "ping", "all", "1").leadsTo(t, "/runs/1")
+	b.get("/runs/1").contains(t, "0 of 501").contains(t, `id="run-bar-1"`).lacks(t, "act-bar")
+	if n := jobs(); n != 0 {
+		t.Errorf("%d jobs were added in the request", n)
+	}
+	b.post("/acts/1/cancel").hasStatus(t, http.StatusConflict)
+	p.runActs(1)
+	if n := jobs(); n != many {
+		t.Errorf("%d jobs, want %d", n, many)
+	}
+	b.get("/audit").contains(t, "501").lacks(t, "acts.")
+
+	b.post("/runs/1/cancel").leadsTo(t, "/runs/1")
+	b.post("/runs", "kind", "ping", "all", "1").leadsTo(t, "/runs/2")
+	b.post("/runs/2/cancel").leadsTo(t, "/runs/2")
+	p.runActs(2)
+	if n := jobs(); n != 0 {
+		t.Errorf("a cancelled run has %d jobs", n)
 	}
 }
 
@@ -260,6 +339,11 @@ func TestActToasts(t *testing.T) {
 		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkReset}, State: connexa.BulkUndone, Changed: 3, Restored: 3}, "acts.result.undone", views.ToneGood, false},
 		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkReset}, State: connexa.BulkUndone, Changed: 3, Restored: 2, Kept: 1}, "acts.result.and", views.ToneWarn, false},
 		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkPurge}, State: connexa.BulkDone, Changed: 3}, "acts.result.purge", views.ToneGood, false},
+		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStart}, State: connexa.BulkDone, Processed: 5, Changed: 5}, "services.started", views.ToneGood, false},
+		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStart}, State: connexa.BulkDone, Processed: 5, Changed: 3, Skipped: 2}, "acts.result.and", views.ToneWarn, false},
+		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStop}, State: connexa.BulkDone, Processed: 5, Changed: 3}, "acts.result.and", views.ToneGood, false},
+		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStop}, State: connexa.BulkCancelled, Changed: 3}, "acts.result.cancelled.stop", views.ToneGood, false},
+		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStop}, State: connexa.BulkQueued}, "acts.started.stop", views.ToneGood, false},
 		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkSet, Field: "city"}, State: connexa.BulkCancelled, Changed: 3, Total: 9}, "acts.result.cancelled", views.ToneGood, true},
 	} {
 		tt.act.ID = 5

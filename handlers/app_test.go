@@ -45,7 +45,7 @@ func (p *parts) newApp() app.App {
 		vpns = app.NewVPNs(env, p.db, p.exits, p.exits, p.missing, services)
 	}
 	return app.App{
-		Accounts: app.NewAccounts(env, p.db, p.notifier), Acts: app.NewActs(env, p.db, p.db, settings, services), Audit: app.NewAudit(p.db), Channels: app.NewChannels(env, p.db, p.notifier),
+		Accounts: app.NewAccounts(env, p.db, p.notifier), Acts: app.NewActs(env, p.db, p.db, settings, services, runs), Audit: app.NewAudit(p.db), Channels: app.NewChannels(env, p.db, p.notifier),
 		Clients: app.NewClients(env, p.db, p.usage, services), History: app.NewHistory(env, p.db, settings), Imports: app.NewImports(env, p.db, runs, services),
 		Monitor: app.NewMonitor(env, p.db, settings, answerFirst), Nodes: app.NewNodes(env, p.db, settings),
 		Profiles: app.NewProfiles(env, p.db, p.exits, p.db), Runs: runs, Services: services, Settings: settings,

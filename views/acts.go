@@ -136,6 +136,9 @@ func ActResult(a connexa.BulkAct) connexa.Text {
 		}
 		return said
 	case connexa.BulkCancelled:
+		if a.Kind.OnServices() {
+			return connexa.T("acts.result.cancelled."+string(a.Kind), a.Changed, a.Total)
+		}
 		return connexa.T("acts.result.cancelled", a.Changed-a.Restored-a.Kept, a.Total)
 	default: // BulkDone
 	}
@@ -145,6 +148,15 @@ func ActResult(a connexa.BulkAct) connexa.Text {
 	case connexa.BulkRestore, connexa.BulkPurge:
 		said = connexa.T("acts.result."+string(a.Kind), a.Changed)
 		and("acts.skipped.restore", a.Skipped)
+		return said
+	case connexa.BulkStart:
+		said = connexa.T("services.started", a.Changed)
+		and("acts.same.start", a.Processed-a.Changed-a.Skipped)
+		and("acts.skipped.start", a.Skipped)
+		return said
+	case connexa.BulkStop:
+		said = connexa.T("services.stopped", a.Changed)
+		and("acts.same.stop", a.Processed-a.Changed)
 		return said
 	default: // an edit
 	}
@@ -160,8 +172,16 @@ func ActResult(a connexa.BulkAct) connexa.Text {
 	return said
 }
 
-// ActToast says how an act ended, with a button that undoes it.
+// ActToast says how an act ended, with a button that undoes it, or that it goes on in the
+// background.
 func ActToast(a connexa.BulkAct) Toast {
+	if a.State.Live() {
+		_, total := a.Progress()
+		if a.Kind.OnServices() {
+			return Toast{Tone: ToneGood, Text: connexa.T("acts.started."+string(a.Kind), total)}
+		}
+		return Toast{Tone: ToneGood, Text: connexa.T("acts.started", total)}
+	}
 	t := Toast{Tone: ToneGood, Text: ActResult(a)}
 	if a.Skipped > 0 || a.Kept > 0 || a.Changed == 0 {
 		t.Tone = ToneWarn

@@ -29,6 +29,7 @@ func actSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...RunBar) 
 		{ID: 3, Bulk: tags, State: connexa.BulkRunning, Total: 100_000, Processed: 42_500, Changed: 40_000},
 		{ID: 4, Bulk: connexa.Bulk{Kind: connexa.BulkDelete}, State: connexa.BulkQueued, Total: 900},
 		{ID: 5, Bulk: connexa.Bulk{Kind: connexa.BulkReset}, State: connexa.BulkUndoing, Total: 900, Changed: 800, Restored: 300},
+		{ID: 6, Bulk: connexa.Bulk{Kind: connexa.BulkStart}, State: connexa.BulkRunning, Total: 9000, Processed: 4500, Changed: 4000},
 	}
 	bars.Toasts = []Toast{{Tone: ToneGood, Text: connexa.T("acts.result", 4688, tags.What()), Undo: 3}}
 	var bin connexa.BinPage

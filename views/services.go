@@ -273,16 +273,22 @@ func ServiceSetupOf(s connexa.ServiceSettings) ServiceSetup {
 func ConfirmServices(p *i18n.Printer, start bool, plan connexa.ServicePlan, selection url.Values) Confirm {
 	fields := append(hiddenFields(selection), Hidden{"count", strconv.Itoa(plan.Nodes)}, Hidden{"yes", "1"})
 	if start {
+		n := plan.Nodes - plan.On - plan.NoPort
 		c := Confirm{
-			Title: p.T("services.start.title", plan.Nodes-plan.On), Text: p.T("services.start.text"),
-			URL: "/services/start", Button: p.T("services.start.button", plan.Nodes-plan.On), Fields: fields,
+			Title: p.T("services.start.title", n), Text: p.T("services.start.text"),
+			URL: "/services/start", Button: p.T("services.start.button", n), Fields: fields,
 		}
 		if plan.On > 0 {
 			c.Text = p.T("services.start.on", plan.On, p.Number(int64(plan.Nodes))) + " " + c.Text
 		}
+		var warnings []string
 		if plan.Unproven > 0 {
-			c.Warning = p.T("services.start.unproven", plan.Unproven)
+			warnings = append(warnings, p.T("services.start.unproven", plan.Unproven))
 		}
+		if plan.NoPort > 0 {
+			warnings = append(warnings, p.T("services.start.ports", plan.NoPort))
+		}
+		c.Warning = strings.Join(warnings, " ")
 		return c
 	}
 	return Confirm{

@@ -58,7 +58,7 @@ func serviceSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 		"node-served":   NodePage(pg, served),
 		"node-off":      NodePage(pg, off),
 		"access":        ServiceCredentialsPage(pg, access),
-		"services-ask":  ConfirmPage(pg, ConfirmServices(p, true, connexa.ServicePlan{Nodes: 40, On: 3, Unproven: 5}, connexa.FilterText("x").Values())),
+		"services-ask":  ConfirmPage(pg, ConfirmServices(p, true, connexa.ServicePlan{Nodes: 40, On: 3, NoPort: 2, Unproven: 5}, connexa.FilterText("x").Values())),
 	}
 	maps.Copy(pages, vpnNode)
 	return pages

@@ -29,7 +29,7 @@ CREATE TABLE act_targets (
 CREATE TABLE acts (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     kind      TEXT    NOT NULL CHECK (kind IN ('set','add_tags','remove_tags','password','login','logins','encryption','reset',
-              'delete','restore','purge')),
+              'delete','restore','purge','start','stop','test')),
     state     TEXT    NOT NULL CHECK (state IN ('draft','queued','running','done','cancelled','undoing','undone')),
     account   TEXT    NOT NULL,
     audit_id  INTEGER, -- of its row in the audit table
@@ -44,7 +44,7 @@ CREATE TABLE acts (
     kept      INTEGER NOT NULL DEFAULT 0, -- by the undo, because of a newer change
     at        INTEGER NOT NULL,
     ended_at  INTEGER NOT NULL DEFAULT 0
-) STRICT;
+, run_id INTEGER, priority INTEGER) STRICT;
 
 CREATE INDEX acts_audit ON acts (audit_id) WHERE audit_id IS NOT NULL;
 

@@ -37,25 +37,27 @@ type actStore interface {
 	SelectBin(ctx context.Context, ids []int64) ([]int64, error)
 }
 
-// Acts are the bulk acts: changes of many nodes in the background, and their undo.
+// Acts are the bulk acts: work on many nodes in the background, and its undo.
 type Acts struct {
 	env      Env
 	store    actStore
 	nodes    nodeReader
 	settings *Settings
 	services *Services
-	bell     chan struct{} // holds at most one signal
+	runs     *Runs
+	bell     bell // wakes RunActs
 }
 
 // NewActs returns Acts. The caller must call RunActs.
-func NewActs(env Env, store actStore, nodes nodeReader, settings *Settings, services *Services) *Acts {
-	return &Acts{env: env, store: store, nodes: nodes, settings: settings, services: services, bell: make(chan struct{}, 1)}
+func NewActs(env Env, store actStore, nodes nodeReader, settings *Settings, services *Services, runs *Runs) *Acts {
+	return &Acts{env: env, store: store, nodes: nodes, settings: settings, services: services, runs: runs, bell: runs.bell}
 }
 
 // StartAct changes the nodes of s. shown is the number that the user confirmed; if s has
 // another number of nodes now, nothing is changed and the error is Conflict. More than
 // SmallAct nodes are changed in the background. If the act would weaken the protection
-// of a stored password and ctx has no proof, the error is at the field "encryption".
+// of a stored password and ctx has no proof, the error is at the field "encryption". If
+// it would switch no service, the error is Conflict.
 func (a *Acts) StartAct(ctx context.Context, s connexa.Selection, shown int, b connexa.Bulk) (connexa.BulkAct, error) {
 	ids, err := a.nodes.SelectNodes(ctx, s)
 	if err != nil {
@@ -66,6 +68,11 @@ func (a *Acts) StartAct(ctx context.Context, s connexa.Selection, shown int, b c
 	}
 	if err := a.checkExposure(ctx, ids, b); err != nil {
 		return connexa.BulkAct{}, err
+	}
+	if b.Kind.OnServices() {
+		if _, err := a.services.PlanServices(ctx, connexa.Selection{IDs: ids}, b.Kind); err != nil {
+			return connexa.BulkAct{}, err
+		}
 	}
 	what := nodesOf(len(ids), s)
 	if len(ids) == 1 {
@@ -96,6 +103,10 @@ func (a *Acts) auditRow(ctx context.Context, b *connexa.Bulk, what connexa.Text)
 		row.Act, row.Detail = connexa.ActNodesRestored, connexa.AuditDetail(what)
 	case connexa.BulkPurge:
 		row.Act, row.Detail = connexa.ActNodesPurged, connexa.AuditDetail(what)
+	case connexa.BulkStart:
+		row.Act, row.Detail = connexa.ActServiceStarted, connexa.AuditDetail(what)
+	case connexa.BulkStop:
+		row.Act, row.Detail = connexa.ActServiceStopped, connexa.AuditDetail(what)
 	default: // an edit
 	}
 	return row
@@ -179,9 +190,11 @@ func (a *Acts) Act(ctx context.Context, id int64) (connexa.BulkAct, error) {
 	return a.store.Act(ctx, id)
 }
 
-// LiveActs lists the acts that have work left, and those that ended a moment ago.
+// LiveActs lists the acts that have work left, and those that ended a moment ago. It
+// leaves out those of runs, which have a progress of their own.
 func (a *Acts) LiveActs(ctx context.Context) ([]connexa.BulkAct, error) {
-	return a.store.LiveActs(ctx, a.env.Now().Add(-actShown))
+	acts, err := a.store.LiveActs(ctx, a.env.Now().Add(-actShown))
+	return slices.DeleteFunc(acts, func(act connexa.BulkAct) bool { return act.Kind == connexa.BulkTest }), err
 }
 
 // ActsOfAudit returns the acts of rows of the audit table, by row.
@@ -306,10 +319,7 @@ func (a *Acts) advanceSmall(ctx context.Context, act connexa.BulkAct) (connexa.B
 		a.env.Log.Error("bulk act", "act", act.ID, "err", err) // RunActs tries again
 	}
 	a.env.Publish(connexa.Event{Topic: connexa.ActChanged, ID: act.ID})
-	select {
-	case a.bell <- struct{}{}:
-	default:
-	}
+	a.bell.wakeUp()
 	return act, nil
 }
 
@@ -324,6 +334,10 @@ func (a *Acts) advance(ctx context.Context, act connexa.BulkAct) (connexa.BulkAc
 			return act, err
 		}
 	}
+	topic := connexa.NodeChanged
+	if act.Kind.OnServices() {
+		topic = connexa.ServiceChanged
+	}
 	var published, fleet time.Time
 	for {
 		step, err := a.store.AdvanceAct(ctx, act.ID)
@@ -332,22 +346,34 @@ func (a *Acts) advance(ctx context.Context, act connexa.BulkAct) (connexa.BulkAc
 		}
 		act = step.Act
 		for _, id := range step.IDs {
-			a.env.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: id})
+			a.env.Publish(connexa.Event{Topic: topic, ID: id})
 		}
 		for _, id := range step.Runs {
 			a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: id})
 		}
+		a.wakeRunner(act.Kind)
 		now := a.env.Now()
 		if step.Done || now.Sub(published) >= actEvery {
 			published = now
 			a.env.Publish(connexa.Event{Topic: connexa.ActChanged, ID: act.ID})
 		}
-		if step.Done || now.Sub(fleet) >= fleetEvery {
+		if !act.Kind.OnServices() && act.Kind != connexa.BulkTest && (step.Done || now.Sub(fleet) >= fleetEvery) {
 			fleet = now
 			a.env.Publish(connexa.Event{Topic: connexa.FleetChanged})
 		}
 		if step.Done {
 			return act, nil
 		}
+	}
+}
+
+// wakeRunner begins the work that a batch of an act has ordered.
+func (a *Acts) wakeRunner(kind connexa.BulkKind) {
+	switch kind {
+	case connexa.BulkStart, connexa.BulkStop:
+		a.services.runner.Wake()
+	case connexa.BulkTest:
+		a.runs.runner.Wake()
+	default: // it needs no runner
 	}
 }

@@ -46,6 +46,16 @@ func (e *Env) zone() *time.Location {
 	return e.Zone()
 }
 
+// bell wakes a goroutine that works on what the store has. It holds at most one signal.
+type bell chan struct{}
+
+func (b bell) wakeUp() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
 type actorKey struct{}
 
 type actor struct{ name, address string }

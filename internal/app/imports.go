@@ -57,12 +57,12 @@ type Imports struct {
 	store    importStore
 	runs     *Runs
 	services *Services
-	bell     importBell
+	bell     bell
 }
 
 // NewImports returns Imports. The caller must call RunImports.
 func NewImports(env Env, store importStore, runs *Runs, services *Services) *Imports {
-	return &Imports{env: env, store: store, runs: runs, services: services, bell: make(importBell, 1)}
+	return &Imports{env: env, store: store, runs: runs, services: services, bell: make(bell, 1)}
 }
 
 // UploadImport stores the text of an import as it arrives and returns the id of the

@@ -42,16 +42,6 @@ const (
 	importExpiry   = time.Hour              // the interval between two searches for old imports
 )
 
-// importBell wakes RunImports. It holds at most one signal.
-type importBell chan struct{}
-
-func (b importBell) wakeUp() {
-	select {
-	case b <- struct{}{}:
-	default:
-	}
-}
-
 // RunImports reads and writes imports until ctx is done. It continues imports that an
 // earlier process left unfinished.
 func (a *Imports) RunImports(ctx context.Context) error {

@@ -38,18 +38,19 @@ type Runs struct {
 	runner runner
 	kinds  []connexa.RunKind
 	pace   pace
+	bell   bell // wakes Acts.RunActs, which adds the jobs of large runs
 }
 
 // NewRuns returns Runs. kinds are those that can be started.
 func NewRuns(env Env, store runStore, runner runner, kinds ...connexa.RunKind) *Runs {
-	return &Runs{env: env, store: store, runner: runner, kinds: kinds}
+	return &Runs{env: env, store: store, runner: runner, kinds: kinds, bell: make(bell, 1)}
 }
 
 // RunKinds lists the kinds of run that this panel can start.
 func (a *Runs) RunKinds() []connexa.RunKind { return a.kinds }
 
 // StartRun starts a run over a selection. A node that already has a job of that kind
-// joins the run with it.
+// joins the run with it. The jobs of a large run are added in the background.
 func (a *Runs) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
 	if !slices.Contains(a.kinds, n.Kind) {
 		return connexa.Run{}, connexa.Errorf(connexa.Invalid, "run.kind", string(n.Kind))
@@ -64,6 +65,7 @@ func (a *Runs) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, err
 	a.env.recordAct(ctx, connexa.ActRunStarted, connexa.T("audit.run.started", run.Total, strconv.FormatInt(run.ID, 10), connexa.T("kind."+string(run.Kind))))
 	a.env.Publish(connexa.Event{Topic: connexa.RunChanged, ID: run.ID})
 	a.runner.Wake()
+	a.bell.wakeUp()
 	return run, nil
 }
 

@@ -34,9 +34,25 @@ func (a *Services) ServiceCounts(ctx context.Context) (map[connexa.ServiceState]
 	return a.store.ServiceCounts(ctx)
 }
 
-// PlanServices says how many services of the nodes of s are on.
-func (a *Services) PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error) {
-	return a.store.PlanServices(ctx, s)
+// PlanServices returns the effect of an act that starts or stops the services of the nodes
+// of s. If there are no nodes, the error is NotFound; if it has no effect, it is Conflict.
+func (a *Services) PlanServices(ctx context.Context, s connexa.Selection, kind connexa.BulkKind) (connexa.ServicePlan, error) {
+	if a.store == nil {
+		return connexa.ServicePlan{}, connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	p, err := a.store.PlanServices(ctx, s)
+	switch {
+	case err != nil:
+	case p.Nodes == 0:
+		err = connexa.Errorf(connexa.NotFound, "nodes.delete.gone")
+	case kind == connexa.BulkStop && p.On == 0:
+		err = connexa.Errorf(connexa.Conflict, "services.stop.none", p.Nodes)
+	case kind == connexa.BulkStart && p.On == p.Nodes:
+		err = connexa.Errorf(connexa.Conflict, "services.start.none", p.On)
+	case kind == connexa.BulkStart && p.On+p.NoPort == p.Nodes:
+		err = connexa.Errorf(connexa.Conflict, "service.ports")
+	}
+	return p, err
 }
 
 // ServiceRates returns the current traffic rates of the services of nodes.

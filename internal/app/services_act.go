@@ -12,8 +12,7 @@ type serviceStore interface {
 	PlanServices(ctx context.Context, s connexa.Selection) (connexa.ServicePlan, error)
 	ServiceRates(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRate, error)
 	ServiceSecrets(ctx context.Context, nodes []int64) (map[int64]connexa.Secret, error)
-	WantServices(ctx context.Context, s connexa.Selection, by string) (started []int64, err error)
-	UnwantServices(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error)
+	UnwantServices(ctx context.Context, nodes []int64, by string) (stopped []int64, err error)
 	ServiceRows(ctx context.Context, nodes []int64) (map[int64]connexa.ServiceRow, error)
 	ServiceSecret(ctx context.Context, node int64) (connexa.Secret, error)
 	AllowDestinations(ctx context.Context, node int64, private, mail bool) error
@@ -25,55 +24,6 @@ type serviceRunner interface {
 	Wake()
 	Retry(node int64)
 	Stop(ctx context.Context, node int64) error
-}
-
-// StartServices switches on the services of the nodes of s and returns how many were
-// off. shown is the number that the user confirmed; if s has another number of nodes
-// now, nothing is started and the error is Conflict.
-func (a *Services) StartServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
-	return a.switchServices(ctx, s, shown, a.store.WantServices, connexa.ActServiceStarted)
-}
-
-// StopServices switches services off. It is otherwise like StartServices.
-func (a *Services) StopServices(ctx context.Context, s connexa.Selection, shown int) (int, error) {
-	return a.switchServices(ctx, s, shown, a.store.UnwantServices, connexa.ActServiceStopped)
-}
-
-func (a *Services) switchServices(ctx context.Context, s connexa.Selection, shown int,
-	change func(ctx context.Context, s connexa.Selection, by string) ([]int64, error), act connexa.Act) (int, error) {
-	if err := a.asShown(ctx, s, shown); err != nil {
-		return 0, err
-	}
-	by, _ := Actor(ctx)
-	nodes, err := change(ctx, s, by)
-	if err != nil {
-		return 0, err
-	}
-	a.servicesChanged(ctx, act, s, nodes)
-	return len(nodes), nil
-}
-
-func (a *Services) asShown(ctx context.Context, s connexa.Selection, shown int) error {
-	n, err := a.nodes.CountNodes(ctx, s)
-	if err != nil {
-		return err
-	}
-	if n != shown {
-		return connexa.Errorf(connexa.Conflict, "service.changed", n, shown)
-	}
-	return nil
-}
-
-// servicesChanged records and publishes that services were switched.
-func (a *Services) servicesChanged(ctx context.Context, act connexa.Act, s connexa.Selection, nodes []int64) {
-	if len(nodes) == 0 {
-		return
-	}
-	a.env.recordAct(ctx, act, a.namesOf(ctx, s, nodes))
-	for _, id := range nodes {
-		a.env.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
-	}
-	a.runner.Wake()
 }
 
 // namesOf names one node and counts several.
@@ -189,7 +139,7 @@ func (a *Services) stopServicesOf(ctx context.Context, nodes []int64) error {
 		return nil
 	}
 	by, _ := Actor(ctx)
-	stopped, err := a.store.UnwantServices(ctx, connexa.Selection{IDs: nodes}, by)
+	stopped, err := a.store.UnwantServices(ctx, nodes, by)
 	if err != nil {
 		return err
 	}

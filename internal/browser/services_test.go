@@ -69,6 +69,7 @@ func (b *tab) startServices(t *testing.T) {
 	b.waitTrue(hasText("#confirm", "Start 2 services?"))
 	b.clickOn(`#confirm .primary`)
 	b.waitTrue(arrived)
+	b.waitTrue(hasText("#toasts", "2 services started."))
 	b.waitFor(30*time.Second, `[...document.querySelectorAll("#list .serve")].filter(cell => cell.textContent.includes("Online")).length === 3`)
 	if n := getValue[int](b, countRows("not_tested")); n != 3 {
 		t.Errorf("got %d untested nodes, want 3 as services change no status", n)

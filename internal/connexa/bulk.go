@@ -22,17 +22,27 @@ const (
 	BulkDelete     BulkKind = "delete"      // moves nodes to the bin
 	BulkRestore    BulkKind = "restore"     // takes nodes out of the bin
 	BulkPurge      BulkKind = "purge"       // deletes nodes of the bin for good
+	BulkStart      BulkKind = "start"       // starts services
+	BulkStop       BulkKind = "stop"        // stops services
+	BulkTest       BulkKind = "test"        // adds the jobs of a run, whose page has the progress
 )
 
 // BulkKinds lists every kind of bulk act.
 func BulkKinds() []BulkKind {
 	return []BulkKind{
 		BulkSet, BulkAddTags, BulkRemoveTags, BulkPassword, BulkLogin, BulkLogins, BulkEncryption, BulkReset, BulkDelete, BulkRestore, BulkPurge,
+		BulkStart, BulkStop, BulkTest,
 	}
 }
 
 // OnBin reports whether the nodes of the act are in the bin.
 func (k BulkKind) OnBin() bool { return k == BulkRestore || k == BulkPurge }
+
+// OnServices reports whether the act switches services.
+func (k BulkKind) OnServices() bool { return k == BulkStart || k == BulkStop }
+
+// Undoable reports whether acts of this kind can be undone.
+func (k BulkKind) Undoable() bool { return !k.OnBin() && !k.OnServices() && k != BulkTest }
 
 // Resets reports whether the act clears the results of the nodes that it changes.
 func (k BulkKind) Resets() bool {
@@ -177,10 +187,11 @@ type BulkAct struct {
 	State     BulkState
 	Account   string
 	AuditID   int64 // of its row in the audit table; zero: none
+	RunID     int64 // of BulkTest
 	Total     int   // nodes
 	Processed int   // of Total
 	Changed   int   // of Processed
-	Skipped   int   // of Processed: could not be changed
+	Skipped   int   // of Processed: could not be changed; of BulkStart, because no port is free
 	Restored  int   // of Changed: by the undo
 	Kept      int   // of Changed: not restored because of a newer change
 	At        time.Time
@@ -189,7 +200,7 @@ type BulkAct struct {
 
 // Undoable reports whether the act changed nodes and can be undone.
 func (a *BulkAct) Undoable() bool {
-	return (a.State == BulkDone || a.State == BulkCancelled) && a.Changed > a.Restored+a.Kept && !a.Kind.OnBin()
+	return (a.State == BulkDone || a.State == BulkCancelled) && a.Changed > a.Restored+a.Kept && a.Kind.Undoable()
 }
 
 // Progress returns how many nodes are done, of how many, in the current direction.

@@ -10,6 +10,7 @@ import (
 type ServicePlan struct {
 	Nodes    int // selected nodes
 	On       int // of these, services that are already wanted
+	NoPort   int // of those that are off, nodes for whose first service no port is free
 	Unproven int // of those that are off, nodes without a successful login since their last edit
 }
 

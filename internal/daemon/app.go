@@ -20,7 +20,7 @@ func (p *Panel) newApp() app.App {
 	runs := app.NewRuns(env, p.db, p.runner, connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed)
 	return app.App{
 		Accounts: app.NewAccounts(env, p.db, p.notifier),
-		Acts:     app.NewActs(env, p.db, p.db, settings, services),
+		Acts:     app.NewActs(env, p.db, p.db, settings, services, runs),
 		Audit:    app.NewAudit(p.db),
 		Channels: app.NewChannels(env, p.db, p.notifier),
 		Clients:  app.NewClients(env, p.db, p.access, services),

@@ -85,7 +85,15 @@ func wantServices(t *testing.T, dir string, nodes []lab.Node) []connexa.Service 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.WantServices(t.Context(), connexa.Selection{All: true}, ""); err != nil {
+	ids, err := d.SelectNodes(t.Context(), connexa.Selection{All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := d.StartAct(t.Context(), connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkStart}, IDs: ids})
+	if err == nil {
+		_, err = d.AdvanceAct(t.Context(), a.ID)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	services, err := d.WantedServices(t.Context())

@@ -139,10 +139,10 @@ func TestProbesShareServerWithService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.app.Services.StartServices(t.Context(), selectNode(node), 2); connexa.CodeOf(err) != connexa.Conflict {
+	if _, err := switchServices(t.Context(), p, connexa.BulkStart, selectNode(node), 2); connexa.CodeOf(err) != connexa.Conflict {
 		t.Errorf("start of another number than was shown: got %v, want %v", err, connexa.Conflict)
 	}
-	if started, err := p.app.Services.StartServices(t.Context(), selectNode(node), 1); err != nil || started != 1 {
+	if started, err := switchServices(t.Context(), p, connexa.BulkStart, selectNode(node), 1); err != nil || started != 1 {
 		t.Fatalf("started %d services, %v; want 1", started, err)
 	}
 	row := awaitServiceState(t, p, node, connexa.ServiceOnline)
@@ -246,15 +246,21 @@ func checkProbesInUse(t *testing.T, p *Panel, n lab.Node, node int64) {
 	}
 }
 
+// switchServices starts or stops services, and returns the number of those that changed.
+func switchServices(ctx context.Context, p *Panel, kind connexa.BulkKind, s connexa.Selection, shown int) (int, error) {
+	a, err := p.app.Acts.StartAct(ctx, s, shown, connexa.Bulk{Kind: kind})
+	return a.Changed, err
+}
+
 func checkSecondServiceFails(t *testing.T, p *Panel, node int64) {
 	t.Helper()
-	if _, err := p.app.Services.StartServices(t.Context(), selectNode(node), 1); err != nil {
+	if _, err := switchServices(t.Context(), p, connexa.BulkStart, selectNode(node), 1); err != nil {
 		t.Fatal(err)
 	}
 	if r := awaitServiceState(t, p, node, connexa.ServiceFailed); r.Reason.Key != "service.reason.in_use" {
 		t.Errorf("got reason %v, want service.reason.in_use", r.Reason)
 	}
-	if _, err := p.app.Services.StopServices(t.Context(), selectNode(node), 1); err != nil {
+	if _, err := switchServices(t.Context(), p, connexa.BulkStop, selectNode(node), 1); err != nil {
 		t.Fatal(err)
 	}
 	awaitServiceState(t, p, node, connexa.ServiceOff)

@@ -110,12 +110,8 @@ func (s *serviceSoak) pickNodes(n int) connexa.Selection {
 // that are online; some downloads are not completed.
 func (s *serviceSoak) changeServices(round int) {
 	ctx := context.Background()
-	if _, err := s.p.app.Services.StartServices(ctx, s.pickNodes(len(s.nodes)/3), len(s.nodes)/3); err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := s.p.app.Services.StopServices(ctx, s.pickNodes(len(s.nodes)/8), len(s.nodes)/8); err != nil {
-		s.t.Fatal(err)
-	}
+	s.switchServices(connexa.BulkStart, s.pickNodes(len(s.nodes)/3))
+	s.switchServices(connexa.BulkStop, s.pickNodes(len(s.nodes)/8))
 	rows, err := s.p.db.ServiceRows(ctx, s.nodes)
 	if err != nil {
 		s.t.Fatal(err)
@@ -195,12 +191,18 @@ func (s *serviceSoak) hasHistory(node int64) bool {
 	return slices.ContainsFunc(h, func(e connexa.Entry) bool { return e.What == connexa.EntryService })
 }
 
+// switchServices starts or stops those services of nodes that are not yet started or
+// stopped.
+func (s *serviceSoak) switchServices(kind connexa.BulkKind, nodes connexa.Selection) {
+	if _, err := switchServices(context.Background(), s.p, kind, nodes, len(nodes.IDs)); err != nil && connexa.CodeOf(err) != connexa.Conflict {
+		s.t.Fatal(err)
+	}
+}
+
 // stopAll stops all services and waits until they are off.
 func (s *serviceSoak) stopAll() {
 	ctx := context.Background()
-	if _, err := s.p.app.Services.StopServices(ctx, connexa.Selection{IDs: s.nodes}, len(s.nodes)); err != nil {
-		s.t.Fatal(err)
-	}
+	s.switchServices(connexa.BulkStop, connexa.Selection{IDs: s.nodes})
 	deadline := time.Now().Add(time.Minute)
 	for {
 		rows, err := s.p.db.ServiceRows(ctx, s.nodes)

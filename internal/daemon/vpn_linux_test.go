@@ -46,7 +46,7 @@ func newVPNSite(t *testing.T, nodes int) *vpnTest {
 	for _, n := range s.fleet.Nodes() {
 		s.nodes = append(s.nodes, addServer(t, s.Panel, n.Addr.Addr().String(), n.Login, n.Password))
 	}
-	if _, err := s.app.Services.StartServices(t.Context(), connexa.Selection{All: true}, nodes); err != nil {
+	if _, err := switchServices(t.Context(), s.Panel, connexa.BulkStart, connexa.Selection{All: true}, nodes); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := s.app.VPNs.StartVPNs(t.Context(), connexa.Selection{All: true}); err != nil || n != nodes {
@@ -408,12 +408,12 @@ func (s *vpnTest) restartExit(ann *vpntest.Computer, v *vpntest.Client) {
 func (s *vpnTest) restartService(ann *vpntest.Computer) {
 	s.t.Helper()
 	node := s.nodes[0]
-	if n, err := s.app.Services.StopServices(s.t.Context(), selectNode(node), 1); err != nil || n != 1 {
+	if n, err := switchServices(s.t.Context(), s.Panel, connexa.BulkStop, selectNode(node), 1); err != nil || n != 1 {
 		s.t.Fatalf("stopped %d services, %v; want 1", n, err)
 	}
 	awaitServiceState(s.t, s.Panel, node, connexa.ServiceOff)
 	s.checkUnreachable(ann, "without a service")
-	if _, err := s.app.Services.StartServices(s.t.Context(), selectNode(node), 1); err != nil {
+	if _, err := switchServices(s.t.Context(), s.Panel, connexa.BulkStart, selectNode(node), 1); err != nil {
 		s.t.Fatal(err)
 	}
 	awaitServiceState(s.t, s.Panel, node, connexa.ServiceOnline)

@@ -100,7 +100,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 
 // families are the prefixes of keys that the sources build at run time.
 var families = []string{
-	"acts.history.", "acts.name.", "acts.result.", "acts.state.", "acts.what.", "clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.transport.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "result.", "search.compare.", "table.density.", "table.edit.", "copy.shape.", "export.column.", "export.form.", "import.undo.state.",
+	"acts.history.", "acts.name.", "acts.result.", "acts.started.", "acts.state.", "acts.what.", "clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.transport.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "result.", "search.compare.", "table.density.", "table.edit.", "copy.shape.", "export.column.", "export.form.", "import.undo.state.",
 	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "step.note.through.", "call.result.", "disconnect.result.", "stop.reason.", "q931.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 

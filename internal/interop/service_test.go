@@ -73,9 +73,7 @@ func wantService(t *testing.T, dir string) connexa.Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.WantServices(t.Context(), connexa.Selection{All: true}, ""); err != nil {
-		t.Fatal(err)
-	}
+	switchServices(t, d, connexa.BulkStart, id)
 	if err := d.AllowDestinations(t.Context(), id, true, false); err != nil { // the lab's web is in a private network
 		t.Fatal(err)
 	}
@@ -84,6 +82,18 @@ func wantService(t *testing.T, dir string) connexa.Service {
 		t.Fatal(list, err)
 	}
 	return list[0]
+}
+
+// switchServices starts or stops the services of nodes.
+func switchServices(t *testing.T, d *db.DB, kind connexa.BulkKind, nodes ...int64) {
+	t.Helper()
+	a, err := d.StartAct(t.Context(), connexa.NewAct{Bulk: connexa.Bulk{Kind: kind}, IDs: nodes})
+	if err == nil {
+		_, err = d.AdvanceAct(t.Context(), a.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // staySilent keeps a connection to the echo server behind the server silent for a

@@ -69,10 +69,8 @@ func newExits(t *testing.T) *exits {
 		must(err)
 		ids = append(ids, id)
 	}
-	_, err = d.WantServices(t.Context(), connexa.Selection{All: true}, "")
-	must(err)
-	_, err = d.UnwantServices(t.Context(), connexa.Selection{All: true}, "")
-	must(err)
+	switchServices(t, d, connexa.BulkStart, ids...)
+	switchServices(t, d, connexa.BulkStop, ids...)
 	for _, id := range ids {
 		must(d.AllowDestinations(t.Context(), id, true, false)) // the lab's web is in a private network
 	}
