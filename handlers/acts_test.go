@@ -259,9 +259,10 @@ func TestLargeActsShowTheirProgress(t *testing.T) {
 	}
 }
 
-// Services of many nodes are switched in the background.
+// Services of many nodes are switched in the background. A deletion stops them at once,
+// even if it has to wait for its turn.
 func TestServicesOfManyNodes(t *testing.T) {
-	p, b, _ := startServing(t)
+	p, b, g := startServing(t)
 	const many = app.SmallAct + 1
 	p.addMany(many)
 	confirmed := []string{"all", "1", "yes", "1", "count", fmt.Sprint(many), "back", "/nodes"}
@@ -289,6 +290,21 @@ func TestServicesOfManyNodes(t *testing.T) {
 	b.post("/services/start", "ids", "1,2,4", "yes", "1", "count", "3").leadsTo(t, "/services")
 	b.get("/services").contains(t, "2 services started. 1 was already started.")
 	wantServices(many - 1)
+
+	b.post("/acts", "all", "1", "act", "set", "act_field", "city", "act_value", "Rome", "yes", "1", "count", fmt.Sprint(many)).leadsTo(t, "/nodes")
+	b.post("/nodes/delete", "all", "1", "yes", "1", "count", fmt.Sprint(many)).leadsTo(t, "/nodes")
+	wantServices(0)
+	if n, err := p.db.CountNodes(t.Context(), connexa.Selection{All: true}); err != nil || n != many {
+		t.Errorf("%d nodes, %v; want %d until the deletion has its turn", n, err, many)
+	}
+	p.reportService(connexa.ServiceReport{NodeID: 7, State: connexa.ServiceOnline}) // it is still stopping
+	p.runActs(6)
+	if !slices.Equal(g.stopped, []int64{7}) {
+		t.Errorf("waited for the services %v, want that of node 7", g.stopped)
+	}
+	if n, err := p.db.CountNodes(t.Context(), connexa.Selection{All: true}); err != nil || n != 0 {
+		t.Errorf("%d nodes, %v", n, err)
+	}
 }
 
 // The jobs of a large run are added in the background. Its own bar has the progress.

@@ -317,10 +317,24 @@ func (a *Acts) advanceSmall(ctx context.Context, act connexa.BulkAct) (connexa.B
 			return ended, nil
 		}
 		a.env.Log.Error("bulk act", "act", act.ID, "err", err) // RunActs tries again
+	} else if act.Kind == connexa.BulkDelete && act.State == connexa.BulkQueued {
+		a.stopAhead(ctx, act.ID)
 	}
 	a.env.Publish(connexa.Event{Topic: connexa.ActChanged, ID: act.ID})
 	a.bell.wakeUp()
 	return act, nil
+}
+
+// stopAhead stops the services of the nodes of a deletion, which may have to wait for its
+// turn.
+func (a *Acts) stopAhead(ctx context.Context, id int64) {
+	ids, err := a.store.ActNodes(ctx, id)
+	if err == nil {
+		_, err = a.services.unwantServicesOf(context.WithoutCancel(ctx), ids)
+	}
+	if err != nil { // the act stops them again
+		a.env.Log.Error("stop the services of nodes that will be deleted", "act", id, "err", err)
+	}
 }
 
 // advance does all of an act and publishes what changed.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
@@ -133,23 +134,46 @@ func (a *Services) Traffic(ctx context.Context, node int64, p connexa.Period) (p
 // stopFor is how long a service may take to stop before its node is deleted.
 const stopFor = 5 * time.Second
 
-// stopServicesOf stops the services of nodes that are about to be deleted.
-func (a *Services) stopServicesOf(ctx context.Context, nodes []int64) error {
-	if a.store == nil {
-		return nil
+// unwantServicesOf switches the services of nodes that will be deleted off, and returns the
+// nodes whose service was on.
+func (a *Services) unwantServicesOf(ctx context.Context, nodes []int64) ([]int64, error) {
+	if a.store == nil || len(nodes) == 0 {
+		return nil, nil
 	}
 	by, _ := Actor(ctx)
 	stopped, err := a.store.UnwantServices(ctx, nodes, by)
+	if len(stopped) > 0 {
+		a.runner.Wake() // so that all stop concurrently
+	}
+	for _, id := range stopped {
+		a.env.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
+	}
+	return stopped, err
+}
+
+// stopServicesOf stops the services of nodes that are about to be deleted, and waits for
+// their end.
+func (a *Services) stopServicesOf(ctx context.Context, nodes []int64) error {
+	if a.store == nil || len(nodes) == 0 {
+		return nil
+	}
+	stopping, err := a.unwantServicesOf(ctx, nodes)
 	if err != nil {
 		return err
 	}
-	if len(stopped) == 0 {
-		return nil
+	rows, err := a.store.ServiceRows(ctx, nodes)
+	if err != nil {
+		return err
 	}
-	a.runner.Wake() // so that all stop concurrently
+	for id, row := range rows { // some were switched off before
+		if row.State != connexa.ServiceOff {
+			stopping = append(stopping, id)
+		}
+	}
+	slices.Sort(stopping)
 	ctx, cancel := context.WithTimeout(ctx, stopFor)
 	defer cancel()
-	for _, id := range stopped {
+	for _, id := range slices.Compact(stopping) {
 		if err := a.runner.Stop(ctx, id); err != nil {
 			// Its row is deleted with the node, and the manager then stops it.
 			a.env.Log.Warn("a service was slow to stop", "node", id, "err", err)
