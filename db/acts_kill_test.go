@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +61,10 @@ func advanceChild(dir string) error {
 	return d.Close()
 }
 
+// forking is held while a process starts: until it has begun its program, it has the lock
+// files that this process has open, so that closing one does not unlock its folder.
+var forking sync.RWMutex
+
 // killChild starts a process that does the acts in dir and kills it after a while. It
 // reports whether the process was killed before its end.
 func killChild(t *testing.T, dir string, after time.Duration) bool {
@@ -73,7 +78,10 @@ func killChild(t *testing.T, dir string, after time.Duration) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	forking.RLock()
+	err = cmd.Start()
+	forking.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if !bufio.NewScanner(out).Scan() {

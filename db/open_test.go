@@ -35,6 +35,8 @@ func openDir(t *testing.T, dir string) *DB {
 
 func closeNow(t *testing.T, d *DB) {
 	t.Helper()
+	forking.Lock()
+	defer forking.Unlock()
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
