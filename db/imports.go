@@ -151,56 +151,17 @@ func (d *DB) ChooseImportTest(ctx context.Context, id int64, test connexa.Import
 	return d.changeImport(ctx, id, `state = 'ready'`, `test = ?, test_chosen = 1`, test)
 }
 
-// PlanImport counts what an import would change with the current choices.
-func (d *DB) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, error) {
-	plan := connexa.ImportPlan{Add: i.New, Skip: i.Same + i.Bad}
-	if i.Conflict == 0 {
-		return plan, nil
-	}
-	mixed := false
-	for scan := range eachRow(d.read.QueryContext(ctx, `SELECT choice, password, both, count(*) FROM import_lines INDEXED BY import_lines_choice
-		WHERE import_id = ? AND class = 'conflict' GROUP BY choice, password, both`, i.ID)) {
-		var (
-			chosen   connexa.Choice
-			password string
-			both     bool
-			n        int
-		)
-		if err := scan(&chosen, &password, &both, &n); err != nil {
-			return plan, fmt.Errorf("plan of import %d: %w", i.ID, err)
-		}
-		choice := i.ChoiceFor(chosen, password == passwordOnly, both)
-		switch choice {
-		case connexa.KeepBoth:
-			plan.Add += n
-		case connexa.TakeTheirs:
-			plan.Change += n
-		default:
-			plan.Skip += n
-			plan.Kept += n
-		}
-		if password != "" {
-			plan.Passwords += n
-		}
-		if password == passwordOnly {
-			plan.PasswordOnly += n
-		}
-		if mixed = mixed || plan.All != "" && plan.All != choice; mixed {
-			choice = ""
-		}
-		plan.All = choice
-	}
-	return plan, nil
-}
-
-// SetImportChoice sets the choice for all conflicts and deletes the choices for single
-// lines.
+// SetImportChoice sets the choice for all conflicts and deletes the choices for groups and
+// for single lines.
 func (d *DB) SetImportChoice(ctx context.Context, id int64, choice connexa.Choice) error {
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		if err := changeImport(ctx, tx, id, `state = 'ready'`, `choice = ?, decided = 1`, choice); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE import_lines SET choice = '' WHERE import_id = ? AND class = 'conflict' AND choice <> ''`, id)
+		if _, err := tx.ExecContext(ctx, `UPDATE import_groups SET choice = '' WHERE import_id = ?`, id); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE import_lines SET choice = '' WHERE group_id IN (SELECT id FROM import_groups WHERE import_id = ?) AND choice <> ''`, id)
 		return err
 	})
 	if err != nil {
@@ -319,6 +280,9 @@ func (d *DB) ExpireImports(ctx context.Context, then time.Time) error {
 // other writers do not wait long.
 func (d *DB) emptyImport(ctx context.Context, id int64, keepBad bool) error {
 	if err := d.dropText(ctx, id); err != nil {
+		return err
+	}
+	if err := d.dropGroups(ctx, id); err != nil {
 		return err
 	}
 	for _, class := range []connexa.LineClass{connexa.LineNew, connexa.LineSame, connexa.LineConflict, connexa.LineBad} {

@@ -27,9 +27,13 @@ func (d *DB) CorrectLine(ctx context.Context, id, line int64, row connexa.Import
 		problem = asJSON(r.row.Problem)
 	}
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		n, err := rowsChanged(tx.ExecContext(ctx, `UPDATE import_lines SET class = ?, both = ?, password = ?, resets = ?, server = ?, twin = ?, node_id = ?, problem = ?, notes = ?, sealed = ?
+		groups, err := addToGroups(ctx, tx, id, rows)
+		if err != nil {
+			return err
+		}
+		n, err := rowsChanged(tx.ExecContext(ctx, `UPDATE import_lines SET class = ?, group_id = ?, both = ?, password = ?, resets = ?, server = ?, twin = ?, node_id = ?, problem = ?, notes = ?, sealed = ?
 			WHERE id = ? AND import_id = ? AND class = 'bad'`,
-			string(r.class), r.both, r.password, r.resets, r.server, nullableID(r.twin), nullableID(r.node), problem, notes, d.ring.sealLine(r.row), line, id))
+			string(r.class), nullableID(groups[r.groupKey()]), r.both, r.password, r.resets, r.server, nullableID(r.twin), nullableID(r.node), problem, notes, d.ring.sealLine(r.row), line, id))
 		if err != nil {
 			return err
 		}

@@ -34,8 +34,8 @@ func (d *DB) ImportLine(ctx context.Context, id, line int64) (connexa.ImportLine
 func (d *DB) importLines(ctx context.Context, id int64, cond string, args ...any) ([]connexa.ImportLine, error) {
 	var list []storedLine
 	for scan := range eachRow(d.read.QueryContext(ctx, `
-		SELECT l.id, l.line, l.class, l.choice, l.both, l.password, l.resets, coalesce(l.node_id, 0), l.problem, l.notes, l.sealed, coalesce(t.line, 0), t.sealed
-		FROM import_lines l LEFT JOIN import_lines t ON t.id = l.twin
+		SELECT l.id, l.line, l.class, l.choice, l.both, l.password, l.resets, coalesce(l.node_id, 0), l.problem, l.notes, l.sealed, coalesce(t.line, 0), t.sealed, coalesce(g.choice, '')
+		FROM import_lines l LEFT JOIN import_lines t ON t.id = l.twin LEFT JOIN import_groups g ON g.id = l.group_id
 		WHERE l.import_id = ? AND `+cond, append([]any{id}, args...)...)) {
 		l, err := d.scanLine(scan)
 		if err != nil {
@@ -66,7 +66,7 @@ func (d *DB) scanLine(scan func(...any) error) (l storedLine, err error) {
 		password                     string
 		problem, notes, sealed, twin []byte
 	)
-	err = scan(&l.ID, &l.Line, &l.Class, &l.Choice, &l.Both, &password, &l.Resets, &l.node, &problem, &notes, &sealed, &l.Twin, &twin)
+	err = scan(&l.ID, &l.Line, &l.Class, &l.Choice, &l.Both, &password, &l.Resets, &l.node, &problem, &notes, &sealed, &l.Twin, &twin, &l.GroupChoice)
 	if err != nil {
 		return l, err
 	}

@@ -31,6 +31,9 @@ func (d *DB) FillImport(ctx context.Context, id int64, rows iter.Seq2[connexa.Im
 			return err
 		}
 	}
+	if err := d.dropGroups(ctx, id); err != nil {
+		return err
+	}
 	err := d.changeImport(ctx, id, `state = 'reading'`, `lines = 0, new = 0, same = 0, conflict = 0, bad = 0, noted = 0, resets = 0, crowded = '[]'`)
 	if err != nil {
 		return err
@@ -91,6 +94,7 @@ type filled struct {
 	// password reports whether the password of a conflict differs: "", passwordDiffers or
 	// passwordOnly.
 	password string
+	fields   string // of a conflict: those that differ
 }
 
 // How the password of a conflict differs from the node's.
@@ -119,7 +123,11 @@ func (f *filler) flushBatch(ctx context.Context) error {
 	noted := 0
 	ids := make([]int64, len(rows))
 	err = f.db.inTx(ctx, func(tx *sql.Tx) error {
-		stmt, err := tx.PrepareContext(ctx, `INSERT INTO import_lines (import_id, line, class, both, password, resets, server, twin, node_id, problem, notes, sealed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`)
+		groups, err := addToGroups(ctx, tx, f.id, rows)
+		if err != nil {
+			return err
+		}
+		stmt, err := tx.PrepareContext(ctx, `INSERT INTO import_lines (import_id, line, class, group_id, both, password, resets, server, twin, node_id, problem, notes, sealed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`)
 		if err != nil {
 			return err
 		}
@@ -145,7 +153,7 @@ func (f *filler) flushBatch(ctx context.Context) error {
 				noted++
 			}
 			// A context that can end costs a goroutine for each row.
-			res, err := stmt.ExecContext(context.WithoutCancel(ctx), f.id, r.row.Line, string(r.class), r.both, r.password, r.resets, r.server, nullableID(r.twin), nullableID(r.node), problem, notes, f.db.ring.sealLine(r.row))
+			res, err := stmt.ExecContext(context.WithoutCancel(ctx), f.id, r.row.Line, string(r.class), nullableID(groups[r.groupKey()]), r.both, r.password, r.resets, r.server, nullableID(r.twin), nullableID(r.node), problem, notes, f.db.ring.sealLine(r.row))
 			if err != nil {
 				return err
 			}
@@ -237,7 +245,7 @@ func (f *filler) classifyRow(ctx context.Context) ([]filled, error) {
 			r.class = connexa.LineSame
 			continue
 		}
-		r.class = connexa.LineConflict
+		r.class, r.fields = connexa.LineConflict, fieldList(differs)
 		r.both = mine.Login != theirs.Login && !noPassword
 		r.password = passwordOf(differs, r.node != 0)
 		r.resets = r.node != 0 && mine.Status.Validated() && resetsStatus(differs)

@@ -427,10 +427,12 @@ func TestSealedPreview(t *testing.T) {
 // planOf describes the plan of an import.
 func planOf(t *testing.T, d *DB, id int64) string {
 	t.Helper()
-	p, err := d.PlanImport(t.Context(), importOf(t, d, id))
+	groups, err := d.ConflictGroups(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
+	i := importOf(t, d, id)
+	p := i.Plan(groups)
 	return fmt.Sprintf("add %d change %d skip %d, %d of %d passwords alone, all %q", p.Add, p.Change, p.Skip, p.PasswordOnly, p.Passwords, p.All)
 }
 

@@ -23,6 +23,9 @@ func (d *DB) WriteImport(ctx context.Context, i connexa.Import, onProgress func(
 	}
 	w := importWriter{db: d, imp: i, onProgress: onProgress}
 	var err error
+	if w.choices, err = d.groupChoices(ctx, i.ID); err != nil {
+		return err
+	}
 	if w.insert, err = d.write.PrepareContext(ctx, insertNodesSQL(insertWidth)); err != nil {
 		return fmt.Errorf("prepare import %d: %w", i.ID, err)
 	}
@@ -41,6 +44,7 @@ type importWriter struct {
 	db         *DB
 	imp        connexa.Import
 	insert     *sql.Stmt // of insertWidth nodes
+	choices    map[int64]connexa.Choice // for groups of conflicts
 	onProgress func()
 }
 
@@ -51,8 +55,8 @@ type ready struct {
 	password   connexa.Secret
 	values     []any // of nodeColumns
 	noPassword bool
-	choice     connexa.Choice
-	differs    string // whether the password differs
+	choice     connexa.Choice // its own, or that of its group
+	differs    string         // whether the password differs
 	both       bool
 }
 
@@ -141,7 +145,7 @@ func (w *importWriter) readWindows(ctx context.Context, drained int64, windows c
 // sealedLine is a line as it is stored.
 type sealedLine struct {
 	id      int64
-	choice  connexa.Choice
+	choice  connexa.Choice // its own, or that of its group
 	differs string
 	both    bool
 	sealed  []byte // the row
@@ -170,11 +174,13 @@ func (w *importWriter) readWindow(ctx context.Context, drained int64) window {
 
 // eachSealed reads the lines of the import that match a condition.
 func (w *importWriter) eachSealed(ctx context.Context, cond string, each func(sealedLine) error, args ...any) error {
-	for scan := range eachRow(w.db.read.QueryContext(ctx, `SELECT id, choice, password, both, sealed FROM import_lines WHERE import_id = ? AND `+cond, append([]any{w.imp.ID}, args...)...)) {
+	for scan := range eachRow(w.db.read.QueryContext(ctx, `SELECT id, choice, coalesce(group_id, 0), password, both, sealed FROM import_lines WHERE import_id = ? AND `+cond, append([]any{w.imp.ID}, args...)...)) {
 		var l sealedLine
-		if err := scan(&l.id, &l.choice, &l.differs, &l.both, &l.sealed); err != nil {
+		var group int64
+		if err := scan(&l.id, &l.choice, &group, &l.differs, &l.both, &l.sealed); err != nil {
 			return err
 		}
+		l.choice = cmp.Or(l.choice, w.choices[group])
 		if err := each(l); err != nil {
 			return err
 		}

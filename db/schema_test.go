@@ -121,6 +121,7 @@ func TestChecksKnowTheNouns(t *testing.T) {
 			connexa.ImportDone, connexa.ImportCancelled, connexa.ImportFailed,
 		})},
 		{"imports", "choice", jsonTexts([]connexa.Choice{connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth})},
+		{"import_groups", "choice", append([]string{""}, jsonTexts([]connexa.Choice{connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth})...)},
 		{"services", "state", jsonTexts(connexa.ServiceStates())},
 		{"clients", "scope", jsonTexts(connexa.ClientScopes())},
 		{"clients", "period", jsonTexts(connexa.QuotaPeriods())},

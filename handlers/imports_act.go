@@ -36,33 +36,51 @@ func (h *Handlers) cancelImport(w http.ResponseWriter, r *http.Request) error {
 	return h.redirectTo(w, r, importPath(id))
 }
 
-// chooseForImport answers POST /imports/{id}/choice: the choice for all conflicts, or
-// for the one of "line".
+// chooseForImport answers POST /imports/{id}/choice: the choice for all conflicts, for
+// those of "group", or for the one of "line". "open" is the group that the page shows.
 func (h *Handlers) chooseForImport(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
 		return err
 	}
-	var line int64
-	if text := r.PostForm.Get("line"); text != "" {
-		if line, err = strconv.ParseInt(text, 10, 64); err != nil || line <= 0 {
-			return connexa.Errorf(connexa.Invalid, "error.form")
-		}
-	}
-	if err := h.imports.ChooseForImport(r.Context(), id, line, connexa.Choice(r.PostForm.Get("choice"))); err != nil {
+	line, err := optionalID(r.PostForm.Get("line"))
+	if err != nil {
 		return err
 	}
+	group, err := optionalID(r.PostForm.Get("group"))
+	if err != nil {
+		return err
+	}
+	if err := h.imports.ChooseForImport(r.Context(), id, group, line, connexa.Choice(r.PostForm.Get("choice"))); err != nil {
+		return err
+	}
+	q := importQuery{class: string(connexa.LineConflict), group: r.PostForm.Get("open"), after: r.PostForm.Get("after")}
 	if isHTMX(r) {
-		return h.importChosen(w, r, id, importQuery{class: string(connexa.LineConflict), after: r.PostForm.Get("after")})
+		return h.importChosen(w, r, id, q)
 	}
-	back := importPath(id) + "?class=" + string(connexa.LineConflict)
-	if after := r.PostForm.Get("after"); after != "" && after != "0" {
-		back += "&after=" + url.QueryEscape(after)
+	back := url.Values{"class": {q.class}}
+	for name, value := range map[string]string{"group": q.group, "after": q.after} {
+		if value != "" && value != "0" {
+			back.Set(name, value)
+		}
 	}
+	to := importPath(id) + "?" + back.Encode()
 	if line != 0 {
-		back += "#line-" + strconv.FormatInt(line, 10)
+		to += "#line-" + strconv.FormatInt(line, 10)
 	}
-	return h.redirectTo(w, r, back)
+	return h.redirectTo(w, r, to)
+}
+
+// optionalID reads an id, or zero if there is none.
+func optionalID(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id <= 0 {
+		return 0, connexa.Errorf(connexa.Invalid, "error.form")
+	}
+	return id, nil
 }
 
 // importChosen draws the preview after a choice.

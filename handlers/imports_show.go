@@ -66,12 +66,13 @@ func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int
 // importQuery selects the lines of an import that a page shows.
 type importQuery struct {
 	class  string // empty means the first class that needs attention
+	group  string // of conflicts; empty means all
 	after  string
 	reveal bool // bad lines are not masked
 }
 
 func importQueryOf(q url.Values) importQuery {
-	return importQuery{class: q.Get("class"), after: q.Get("after")}
+	return importQuery{class: q.Get("class"), group: q.Get("group"), after: q.Get("after")}
 }
 
 // importView returns an import as its page shows it.
@@ -84,17 +85,15 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 	v.Class, v.Named = lineClass(q.class, i)
 	switch i.State {
 	case connexa.ImportReady:
-		if v.Plan, v.Test, err = h.imports.PlanImport(ctx, i); err != nil {
+		review, err := h.imports.ReviewImport(ctx, i)
+		if err != nil {
 			return views.Import{}, err
 		}
-		v.Preset = v.Test != i.Test
+		v.Plan, v.Groups, v.Test, v.Preset = review.Plan, review.Groups, review.Test, review.Test != i.Test
 		if v.Cost, err = h.speedPlan(ctx, connexa.RunSpeed, v.Plan.Add+v.Plan.Change); err != nil {
 			return views.Import{}, err
 		}
-		if after, err := strconv.ParseInt(q.after, 10, 64); err == nil && after > 0 {
-			v.After = after
-		}
-		if v.Lines, v.More, err = h.imports.ImportLines(ctx, i, v.Class, v.After, importLines, q.reveal); err != nil {
+		if err := h.addImportLines(ctx, &v, q); err != nil {
 			return v, err
 		}
 		if i.Format != "csv" {
@@ -122,6 +121,46 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 		}
 	}
 	return v, nil
+}
+
+// examplesOf is the number of groups that are shown with examples, and examples their
+// number.
+const (
+	examplesOf = 20
+	examples   = 3
+)
+
+// addImportLines adds a page of lines. Conflicts that fill more than one page are listed
+// by group; each group has a page of its own.
+func (h *Handlers) addImportLines(ctx context.Context, v *views.Import, q importQuery) (err error) {
+	if after, err := strconv.ParseInt(q.after, 10, 64); err == nil && after > 0 {
+		v.After = after
+	}
+	if v.Class != connexa.LineConflict || len(v.Groups) < 2 {
+		v.Lines, v.More, err = h.imports.ImportLines(ctx, v.Import, v.Class, v.After, importLines, q.reveal)
+		return err
+	}
+	if id, err := strconv.ParseInt(q.group, 10, 64); err == nil {
+		for n := range v.Groups {
+			if v.Groups[n].ID == id {
+				v.Group = &v.Groups[n]
+				v.Lines, v.More, err = h.imports.GroupLines(ctx, v.ID, id, v.After, importLines)
+				return err
+			}
+		}
+	}
+	if v.Conflict <= importLines {
+		v.Lines, v.More, err = h.imports.ImportLines(ctx, v.Import, v.Class, v.After, importLines, q.reveal)
+		return err
+	}
+	v.After = 0
+	v.Examples = make(map[int64][]connexa.ImportLine, examplesOf)
+	for _, g := range v.Groups[:min(examplesOf, len(v.Groups))] {
+		if v.Examples[g.ID], _, err = h.imports.GroupLines(ctx, v.ID, g.ID, 0, examples); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // importColumns adds the columns and the fields that they can have.

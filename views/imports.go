@@ -1,6 +1,7 @@
 package views
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strconv"
@@ -34,7 +35,11 @@ type Import struct {
 	Plan      connexa.ImportPlan
 	Preset    bool // Test differs from the chosen one, because passwords differ
 	Lines     []connexa.ImportLine
-	After     int64 // id of the last line of the previous page
+	Groups    []connexa.ConflictGroup // the largest first
+	Group     *connexa.ConflictGroup  // the group whose lines are shown, or nil
+	// Examples has the first lines of groups, by id, if the lines themselves are not shown.
+	Examples map[int64][]connexa.ImportLine
+	After    int64 // id of the last line of the previous page
 	More      bool  // there is another page
 	Columns   []ImportColumn
 	Fields    []Option     // fields that a column may be mapped to
@@ -69,6 +74,9 @@ func (v Import) Stream() string {
 	if v.Named {
 		q.Set("class", string(v.Class))
 	}
+	if v.Group != nil {
+		q.Set("group", strconv.FormatInt(v.Group.ID, 10))
+	}
 	if v.After > 0 {
 		q.Set("after", strconv.FormatInt(v.After, 10))
 	}
@@ -77,12 +85,19 @@ func (v Import) Stream() string {
 
 func (v Import) classURL(c connexa.LineClass) string { return importURL(v.ID) + "?class=" + string(c) }
 
+func (v Import) groupURL(id int64) string {
+	return v.classURL(connexa.LineConflict) + "&group=" + strconv.FormatInt(id, 10)
+}
+
 // pageURL returns the URL of the page of lines after the line with the id after. Lines
 // whose text is shown keep it.
 func (v Import) pageURL(after int64) string {
 	to := v.classURL(v.Class)
-	if v.Reveal {
+	switch {
+	case v.Reveal:
 		to = importURL(v.ID) + "/bad?"
+	case v.Group != nil:
+		to = v.groupURL(v.Group.ID)
 	}
 	if after > 0 {
 		to += "&after=" + strconv.FormatInt(after, 10)
@@ -261,10 +276,50 @@ func differenceText(p *i18n.Printer, d connexa.Difference) string {
 	}
 }
 
-// chosenTest returns the choice that applies to a conflict.
-func (v Import) chosenTest(l connexa.ImportLine) connexa.Choice {
-	return v.Import.ChoiceFor(l.Choice, l.PasswordOnly, l.Both)
+// chosenFor returns the choice that applies to a conflict.
+func (v Import) chosenFor(l connexa.ImportLine) connexa.Choice {
+	return v.Import.ChoiceFor(cmp.Or(l.Choice, l.GroupChoice), l.PasswordOnly, l.Both)
 }
+
+// chosenForGroup returns the choice that applies to the conflicts of a group without their
+// own.
+func (v Import) chosenForGroup(g connexa.ConflictGroup) connexa.Choice {
+	return v.Import.ChoiceFor(g.Choice, g.PasswordOnly, g.Both)
+}
+
+// groupName names the fields that differ in a group.
+func groupName(p *i18n.Printer, g connexa.ConflictGroup) string {
+	if len(g.Fields) == 0 {
+		return p.T("import.group.unknown")
+	}
+	names := make([]string, len(g.Fields))
+	for i, f := range g.Fields {
+		names[i] = p.T("import.field." + f)
+	}
+	if len(names) == 1 {
+		return p.T("import.group.only", names[0])
+	}
+	return capitalize(strings.Join(names, ", "))
+}
+
+// groupChoiceName describes the effect of a choice for a group.
+func groupChoiceName(p *i18n.Printer, c connexa.Choice, g connexa.ConflictGroup) string {
+	if g.Twin && c != connexa.KeepBoth {
+		return p.T("import.choice.twins." + string(c))
+	}
+	return p.T("import.choice." + string(c))
+}
+
+// openGroup returns the id of the group whose lines are shown, or the empty string.
+func (v Import) openGroup() string {
+	if v.Group == nil {
+		return ""
+	}
+	return strconv.FormatInt(v.Group.ID, 10)
+}
+
+// listsLines reports whether lines are shown, and not only groups with examples.
+func (v Import) listsLines() bool { return v.Examples == nil }
 
 // choiceOptions returns the choices of a conflict in their order. With fileFirst,
 // TakeTheirs comes first.

@@ -99,7 +99,31 @@ func importLineSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	rotation := page(connexa.LineConflict,
 		connexa.ImportLine{ID: 7, Line: 2, Class: connexa.LineConflict, Address: "198.51.100.7", Port: 1723, Login: "edge-de-1", PasswordOnly: true, Differs: []connexa.Difference{{Field: "password"}}})
 	rotation.Plan.All, rotation.Plan.PasswordOnly = connexa.TakeTheirs, 31
+	groups := page(connexa.LineConflict)
+	groups.Conflict, groups.Plan.Kept, groups.Resets = 40_211, 12_000, 28_190
+	groups.Groups = []connexa.ConflictGroup{
+		{ID: 1, Fields: []string{"password"}, Resets: true, Passwords: true, PasswordOnly: true, Lines: 28_190},
+		{ID: 2, Fields: []string{"city", "provider"}, Lines: 11_500, Choice: connexa.TakeTheirs, Own: map[connexa.Choice]int{connexa.KeepMine: 3}},
+		{ID: 3, Fields: []string{"login"}, Both: true, Lines: 515, Choice: connexa.KeepBoth},
+		{ID: 4, Fields: []string{"password", "comment"}, Twin: true, Passwords: true, Lines: 6},
+	}
+	groups.Examples = map[int64][]connexa.ImportLine{
+		1: rotation.Lines,
+		2: {
+			{ID: 8, Line: 12, Class: connexa.LineConflict, Address: "203.0.113.140", Port: 1723, Login: "ops1", Differs: []connexa.Difference{{Field: "city", Mine: "Frankfurt am Main", Theirs: "Frankfurt"}, {Field: "provider", Theirs: "Example Hosting"}}},
+			{ID: 9, Line: 13, Class: connexa.LineConflict, Address: "vpn.a-rather-long-host-name.example.net", Port: 1724, Login: "ops1", Differs: []connexa.Difference{{Field: "city", Mine: "Berlin", Theirs: "Potsdam"}, {Field: "provider", Mine: "Example", Theirs: "Example Hosting"}}},
+		},
+		3: {conflicts.Lines[1]},
+		4: {{ID: 10, Line: 50, Class: connexa.LineConflict, Address: "203.0.113.141", Port: 1723, Login: "ops1", Twin: 40}},
+	}
+	group := page(connexa.LineConflict, conflicts.Lines[0])
+	group.Groups, group.Group = groups.Groups, &groups.Groups[1]
+	few := page(connexa.LineConflict, conflicts.Lines...)
+	few.Groups = []connexa.ConflictGroup{{ID: 1, Fields: []string{"password", "country", "city"}, Resets: true, Passwords: true, Lines: 1}, {ID: 2, Fields: []string{"login"}, Both: true, Twin: true, Lines: 1, Own: map[connexa.Choice]int{connexa.KeepBoth: 1}}}
 	return map[string]templ.Component{
+		"import-groups":    ImportPage(pg, groups),
+		"import-group":     ImportPage(pg, group),
+		"import-few":       ImportPage(pg, few),
 		"import-conflicts": ImportPage(pg, conflicts),
 		"import-bad":       ImportPage(pg, bad),
 		"import-correct":   ImportPage(pg, correct),

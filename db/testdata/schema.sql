@@ -315,6 +315,19 @@ CREATE TABLE import_chunks (
     PRIMARY KEY (import_id, n)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE import_groups (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    import_id INTEGER NOT NULL REFERENCES imports (id) ON DELETE CASCADE,
+    fields    TEXT    NOT NULL, -- those that differ, with commas between them; '': read by a version that did not store them
+    twin      INTEGER NOT NULL CHECK (twin IN (0, 1)), -- compared with an earlier line of the file, not with a node
+    resets    INTEGER NOT NULL CHECK (resets IN (0, 1)),
+    both      INTEGER NOT NULL CHECK (both IN (0, 1)),
+    password  TEXT    NOT NULL CHECK (password IN ('','differs','only')),
+    lines     INTEGER NOT NULL,
+    choice    TEXT    NOT NULL DEFAULT '' CHECK (choice IN ('','mine','theirs','both')),
+    UNIQUE (import_id, fields, twin, resets, both, password)
+) STRICT;
+
 CREATE TABLE import_lines (
     id        INTEGER PRIMARY KEY,
     import_id INTEGER NOT NULL REFERENCES imports (id) ON DELETE CASCADE,
@@ -328,9 +341,11 @@ CREATE TABLE import_lines (
     node_id   INTEGER, -- of the node that it meets
     problem   TEXT    NOT NULL DEFAULT '', -- JSON of a text; never holds a password
     sealed    BLOB    NOT NULL -- the row as it was typed
-, notes TEXT NOT NULL DEFAULT '', password TEXT NOT NULL DEFAULT '' CHECK (password IN ('','differs','only'))) STRICT;
+, notes TEXT NOT NULL DEFAULT '', password TEXT NOT NULL DEFAULT '' CHECK (password IN ('','differs','only')), group_id INTEGER) STRICT;
 
-CREATE INDEX import_lines_choice ON import_lines (import_id, choice, password, both) WHERE class = 'conflict';
+CREATE INDEX import_lines_chosen ON import_lines (group_id, choice) WHERE choice <> '';
+
+CREATE INDEX import_lines_group ON import_lines (group_id) WHERE group_id IS NOT NULL;
 
 CREATE INDEX import_lines_noted ON import_lines (import_id, id) WHERE notes <> '';
 

@@ -36,12 +36,14 @@ type importStore interface {
 	Imports(ctx context.Context, before int64, n int) ([]connexa.Import, error)
 	ImportLines(ctx context.Context, id int64, class connexa.LineClass, after int64, n int) ([]connexa.ImportLine, error)
 	ImportLine(ctx context.Context, id, line int64) (connexa.ImportLine, error)
-	PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, error)
+	ConflictGroups(ctx context.Context, id int64) ([]connexa.ConflictGroup, error)
+	GroupLines(ctx context.Context, id, group, after int64, n int) ([]connexa.ImportLine, error)
 	CorrectLine(ctx context.Context, id, line int64, row connexa.ImportRow) error
 	BadLines(ctx context.Context, id int64) iter.Seq2[connexa.ImportRow, error]
 
 	RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error
 	SetImportChoice(ctx context.Context, id int64, choice connexa.Choice) error
+	SetGroupChoice(ctx context.Context, id, group int64, choice connexa.Choice) error
 	SetLineChoice(ctx context.Context, id, line int64, choice connexa.Choice) error
 	ConfirmImport(ctx context.Context, id int64, test connexa.ImportTest, choice connexa.Choice) error
 	SetImportTest(ctx context.Context, id int64, test connexa.ImportTest) error
@@ -156,16 +158,28 @@ func (a *Imports) ChooseImportTest(ctx context.Context, id int64, test connexa.I
 	return a.store.ChooseImportTest(ctx, id, test)
 }
 
-// PlanImport counts what an import would change and returns the run that should follow
-// it. A ping does not try passwords, so where passwords differ a login replaces a ping
-// that the user has not chosen in the preview.
-func (a *Imports) PlanImport(ctx context.Context, i connexa.Import) (connexa.ImportPlan, connexa.ImportTest, error) {
-	plan, err := a.store.PlanImport(ctx, i)
-	login := connexa.ImportTest(connexa.RunLogin)
-	if plan.Passwords > 0 && !i.TestChosen && i.Test == connexa.ImportTest(connexa.RunPing) && a.checkTestable(login) {
-		return plan, login, err
+// ImportReview is what a user decides about in a preview.
+type ImportReview struct {
+	Plan   connexa.ImportPlan
+	Groups []connexa.ConflictGroup // the largest first
+	Test   connexa.ImportTest      // the run that should follow
+}
+
+// ReviewImport counts what an import would change and groups its conflicts. A ping does
+// not try passwords, so where passwords differ a login replaces a ping that the user has
+// not chosen in the preview.
+func (a *Imports) ReviewImport(ctx context.Context, i connexa.Import) (r ImportReview, err error) {
+	if i.Conflict > 0 {
+		if r.Groups, err = a.store.ConflictGroups(ctx, i.ID); err != nil {
+			return r, err
+		}
 	}
-	return plan, i.Test, err
+	r.Plan, r.Test = i.Plan(r.Groups), i.Test
+	login := connexa.ImportTest(connexa.RunLogin)
+	if r.Plan.Passwords > 0 && !i.TestChosen && i.Test == connexa.ImportTest(connexa.RunPing) && a.checkTestable(login) {
+		r.Test = login
+	}
+	return r, nil
 }
 
 // checkTestable reports whether the panel can start t after an import.
@@ -211,6 +225,15 @@ func (a *Imports) ImportLines(ctx context.Context, i connexa.Import, class conne
 	}
 	if reveal && len(lines) > 0 {
 		a.env.recordAct(ctx, connexa.ActReveal, connexa.T("audit.import.bad", len(lines), strconv.FormatInt(i.ID, 10)))
+	}
+	return lines, more, err
+}
+
+// GroupLines lists one page of the lines of a group of conflicts, as ImportLines does.
+func (a *Imports) GroupLines(ctx context.Context, id, group, after int64, size int) (lines []connexa.ImportLine, more bool, err error) {
+	lines, err = a.store.GroupLines(ctx, id, group, after, size+1)
+	if len(lines) > size {
+		lines, more = lines[:size], true
 	}
 	return lines, more, err
 }
@@ -298,18 +321,22 @@ func (a *Imports) RereadImport(ctx context.Context, id int64, o connexa.ImportOp
 	return nil
 }
 
-// ChooseForImport sets the choice for all conflicts, or for the conflict of one line.
-func (a *Imports) ChooseForImport(ctx context.Context, id, line int64, choice connexa.Choice) error {
+// ChooseForImport sets the choice for the conflict of one line, for a group of conflicts, or,
+// if both are zero, for all.
+func (a *Imports) ChooseForImport(ctx context.Context, id, group, line int64, choice connexa.Choice) error {
 	switch choice {
 	case connexa.KeepMine, connexa.TakeTheirs, connexa.KeepBoth:
 	default:
 		return connexa.Errorf(connexa.Invalid, "import.error.choice")
 	}
 	var err error
-	if line == 0 {
-		err = a.store.SetImportChoice(ctx, id, choice)
-	} else {
+	switch {
+	case line != 0:
 		err = a.store.SetLineChoice(ctx, id, line, choice)
+	case group != 0:
+		err = a.store.SetGroupChoice(ctx, id, group, choice)
+	default:
+		err = a.store.SetImportChoice(ctx, id, choice)
 	}
 	if err == nil {
 		a.importChanged(id)

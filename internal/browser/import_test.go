@@ -207,3 +207,47 @@ func TestUndoImport(t *testing.T) {
 	b.openPage("/nodes")
 	b.waitTrue(`!document.querySelector("#list tbody tr")`)
 }
+
+// TestConflictGroups chooses for groups of conflicts of which no line is shown.
+func TestConflictGroups(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	c := p.newClient()
+	var before, after strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&before, "192.0.2.%d,ops,Blue-Kite-%d,Rome\n", i+1, i)
+		password, city := "Red-Kite", "Rome"
+		if i < 15 {
+			password, city = fmt.Sprintf("Blue-Kite-%d", i), "Oslo"
+		}
+		fmt.Fprintf(&after, "192.0.2.%d,ops,%s,%s\n", i+1, password, city)
+	}
+	const header = "ip,user,pass,city\n"
+	b := p.openTab(t)
+	b.logIn()
+	c.postForm("/imports", map[string][]string{"test": {"none"}, "text": {header + before.String()}})
+	b.openPage("/imports/1")
+	b.clickOn(confirm)
+	b.waitTrue(tileFigure("added") + ` === 60`)
+	c.postForm("/imports", map[string][]string{"test": {"none"}, "text": {header + after.String()}})
+	b.openPage("/imports/2")
+	b.waitTrue(tileFigure("onflict") + ` === 60 && document.querySelectorAll(".conflict-groups > li").length === 2 && ` + hasText(confirm, "Change 45 · skip 15"))
+	group := func(n int) string { return fmt.Sprintf(".conflict-groups > li:nth-child(%d)", n) }
+	b.waitTrue(hasText(group(1), "45 conflicts") + ` && ` + hasText(group(1), "password: different") + ` && ` + hasText(group(2), "city: Rome → Oslo"))
+	if page := getValue[string](b, `document.documentElement.outerHTML`); strings.Contains(page, "Kite") {
+		t.Error("got a password in the examples, want none")
+	}
+	b.mustRun(mark)
+	b.clickOn(group(2) + ` button[value=theirs]`)
+	b.waitTrue(hasText(confirm, "Change 60") + ` && document.querySelector('` + group(2) + ` button[value=theirs]').getAttribute("aria-pressed") === "true"`)
+	b.clickOn(group(1) + ` button[value=mine]`)
+	b.waitTrue(`window.seen && ` + hasText(confirm, "Change 15 · skip 45"))
+	// A line of the group has its own choice.
+	b.clickOn(group(2) + ` a`)
+	b.waitTrue(`document.querySelectorAll("tr[id^=line-]").length === 15 && ` + hasText(".bulk", "Only city"))
+	b.mustRun(mark)
+	b.clickOn(`main table tbody tr:nth-child(3) button[value=mine]`)
+	b.waitTrue(`window.seen && ` + hasText(confirm, "Change 14 · skip 46") + ` && ` + hasText(".bulk", "1 line has its own choice"))
+	b.clickOn(confirm)
+	b.waitTrue(tileFigure("changed") + ` === 14 && ` + tileFigure("kept") + ` === 46`)
+}

@@ -123,8 +123,8 @@ type UndoPlan struct {
 	Keep    int // at least one value was changed since, and stays
 }
 
-// ChoiceFor returns the choice that applies to a conflict: its own, or the one for
-// all. passwordOnly reports that only the password differs, both that both logins can
+// ChoiceFor returns the choice that applies to a conflict: chosen, which is its own or
+// the one for its group, or else the one for all. passwordOnly reports that only the password differs, both that both logins can
 // be kept.
 func (i *Import) ChoiceFor(chosen Choice, passwordOnly, both bool) Choice {
 	c := i.Choice
@@ -148,6 +148,67 @@ type ImportPlan struct {
 	PasswordOnly      int // of these: conflicts in which only the password differs
 	// All is the choice for every conflict; empty if they differ.
 	All Choice
+}
+
+// ConflictGroup is a group of conflicts of an import: the same fields differ, from nodes or
+// from earlier lines of the file.
+type ConflictGroup struct {
+	ID           int64
+	Fields       []string // those that differ; nil: not known
+	Twin         bool     // they are compared with earlier lines of the file, not with nodes
+	Resets       bool     // TakeTheirs would reset validated nodes
+	Both         bool     // KeepBoth may be chosen
+	Passwords    bool     // the password differs
+	PasswordOnly bool     // and nothing else does
+	Lines        int
+	Choice       Choice         // for the lines without their own; empty: that of the import
+	Own          map[Choice]int // number of lines with their own choice
+}
+
+// OwnLines returns the number of lines with their own choice.
+func (g *ConflictGroup) OwnLines() (n int) {
+	for _, lines := range g.Own {
+		n += lines
+	}
+	return n
+}
+
+// Plan returns the effect of the import with the current choices for its conflicts.
+func (i *Import) Plan(groups []ConflictGroup) ImportPlan {
+	plan := ImportPlan{Add: i.New, Skip: i.Same + i.Bad}
+	mixed := false
+	for _, g := range groups {
+		count := func(chosen Choice, n int) {
+			if n == 0 {
+				return
+			}
+			choice := i.ChoiceFor(chosen, g.PasswordOnly, g.Both)
+			switch choice {
+			case KeepBoth:
+				plan.Add += n
+			case TakeTheirs:
+				plan.Change += n
+			default:
+				plan.Skip += n
+				plan.Kept += n
+			}
+			if mixed = mixed || plan.All != "" && plan.All != choice; mixed {
+				choice = ""
+			}
+			plan.All = choice
+		}
+		for own, n := range g.Own {
+			count(own, n)
+		}
+		count(g.Choice, g.Lines-g.OwnLines())
+		if g.Passwords {
+			plan.Passwords += g.Lines
+		}
+		if g.PasswordOnly {
+			plan.PasswordOnly += g.Lines
+		}
+	}
+	return plan
 }
 
 // ImportOptions are the user's choices about how to read a text. The importer detects
@@ -187,7 +248,9 @@ type ImportLine struct {
 	Country string
 	Problem Text // of a bad line
 	Differs []Difference
-	Choice  Choice // of a conflict; empty: the choice of the import
+	Choice  Choice // of a conflict; empty: that of its group
+	// GroupChoice is the choice for its group; empty: that of the import.
+	GroupChoice Choice
 	Both    bool   // KeepBoth may be chosen
 	// PasswordOnly reports that only the password differs from the node's.
 	PasswordOnly bool
