@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -12,7 +13,7 @@ import (
 
 const importColumns = `id, state, name, bytes, uploaded, confirmed, lines, chosen, format, encoding, separator, header, mapping, test, choice,
 	new, same, conflict, bad, resets, crowded, todo, written, added, updated, kept, coalesce(run_id, 0), problem, by, created_at, coalesce(ended_at, 0),
-	decided, test_chosen, noted, undo, undo_by, coalesce(undo_at, 0), undo_total, undo_removed, undo_restored, undo_kept, remembered`
+	decided, test_chosen, noted, undo, undo_by, coalesce(undo_at, 0), undo_total, undo_removed, undo_restored, undo_kept, remembered, template_id`
 
 func scanImport(scan func(...any) error) (connexa.Import, error) {
 	var (
@@ -23,7 +24,7 @@ func scanImport(scan func(...any) error) (connexa.Import, error) {
 	if err := scan(&i.ID, &i.State, &i.Name, &i.Bytes, &i.Uploaded, &i.Confirmed, &i.Lines, &chosen, &i.Format, &i.Encoding, &i.Separator,
 		&i.Header, &mapping, &i.Test, &i.Choice, &i.New, &i.Same, &i.Conflict, &i.Bad, &i.Resets, &crowded, &i.Todo, &i.Written,
 		&i.Added, &i.Updated, &i.Kept, &i.RunID, &problem, &i.By, &created, &ended,
-		&i.Decided, &i.TestChosen, &i.Noted, &i.Undo, &i.UndoBy, &undone, &i.UndoTotal, &i.Removed, &i.Restored, &i.UndoKept, &i.Remembered); err != nil {
+		&i.Decided, &i.TestChosen, &i.Noted, &i.Undo, &i.UndoBy, &undone, &i.UndoTotal, &i.Removed, &i.Restored, &i.UndoKept, &i.Remembered, &i.TemplateID); err != nil {
 		return i, err
 	}
 	for _, part := range []struct {
@@ -51,8 +52,8 @@ func asJSON(v any) string {
 func (d *DB) StartImport(ctx context.Context, i connexa.Import) (int64, error) {
 	var id int64
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `INSERT INTO imports (state, name, test, by, created_at) VALUES ('reading', ?, ?, ?, ?)`,
-			i.Name, i.Test, i.By, toMillis(d.now()))
+		res, err := tx.ExecContext(ctx, `INSERT INTO imports (state, name, test, by, created_at, chosen, choice, decided, template_id) VALUES ('reading', ?, ?, ?, ?, ?, ?, ?, ?)`,
+			i.Name, i.Test, i.By, toMillis(d.now()), asJSON(i.Chosen), cmp.Or(i.Choice, connexa.KeepMine), i.Decided, i.TemplateID)
 		if err != nil {
 			return err
 		}
@@ -116,11 +117,15 @@ func changeImport(ctx context.Context, tx *sql.Tx, id int64, cond, set string, a
 	return err
 }
 
-// ShapeImport stores the detected format of the text of an import, and the options if a
-// remembered mapping was added to them.
-func (d *DB) ShapeImport(ctx context.Context, i connexa.Import) error {
-	return d.changeImport(ctx, i.ID, `state = 'reading'`, `format = ?, encoding = ?, separator = ?, header = ?, mapping = ?, chosen = ?, remembered = ?`,
-		i.Format, i.Encoding, i.Separator, i.Header, asJSON(i.Mapping), asJSON(i.Chosen), i.Remembered)
+// ShapeImport stores the detected format of the text of an import, a digest of the names
+// of its columns, and the options if a remembered mapping was added to them.
+func (d *DB) ShapeImport(ctx context.Context, i connexa.Import, names []string) error {
+	var digest []byte
+	if i.Header {
+		digest = d.ring.headerDigest(names)
+	}
+	return d.changeImport(ctx, i.ID, `state = 'reading'`, `format = ?, encoding = ?, separator = ?, header = ?, mapping = ?, chosen = ?, remembered = ?, header_digest = ?`,
+		i.Format, i.Encoding, i.Separator, i.Header, asJSON(i.Mapping), asJSON(i.Chosen), i.Remembered, digest)
 }
 
 // AskForMapping makes an import wait until the user names the columns.

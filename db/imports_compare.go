@@ -20,14 +20,47 @@ func compareLine(mine, theirs *known, noPassword bool) []connexa.Difference {
 		differs = append(differs, connexa.Difference{Field: "password"})
 	}
 	for _, c := range connexa.Columns() {
-		if m, t := *c.Value(&mine.Node), *c.Value(&theirs.Node); t != "" && t != m {
+		if m, t := *c.Value(&mine.Node), *c.Value(&theirs.Node); t != "" && t != m && theirs.replaces(c.Name, m) {
 			differs = append(differs, connexa.Difference{Field: c.Name, Mine: m, Theirs: t})
 		}
 	}
-	if len(theirs.Tags) > 0 && !sameTags(mine.Tags, theirs.Tags) {
-		differs = append(differs, connexa.Difference{Field: "tags", Mine: strings.Join(mine.Tags, ", "), Theirs: strings.Join(theirs.Tags, ", ")})
+	if len(theirs.Tags) > 0 {
+		if tags := theirs.tagsOver(mine.Tags, theirs.Tags); !sameTags(mine.Tags, tags) {
+			differs = append(differs, connexa.Difference{Field: "tags", Mine: strings.Join(mine.Tags, ", "), Theirs: strings.Join(tags, ", ")})
+		}
 	}
 	return differs
+}
+
+// defaulted says which values of a line are not from the file.
+type defaulted struct {
+	columns []string // whose values are defaults
+	tags    bool     // all of its tags
+}
+
+// replaces reports whether the value of the line replaces mine in a column. A default
+// replaces only an empty value.
+func (d *defaulted) replaces(column, mine string) bool {
+	return mine == "" || !slices.Contains(d.columns, column)
+}
+
+// tagsOver returns the tags that a node with the tags mine gets from a line with the tags
+// theirs: those of a file replace, those of defaults are added, as many as fit.
+func (d *defaulted) tagsOver(mine, theirs []string) []string {
+	switch {
+	case len(theirs) == 0:
+		return mine
+	case d.tags:
+		return withTags(mine, theirs)
+	default:
+		return theirs
+	}
+}
+
+// withTags returns tags with those of more that it does not have, as many as fit.
+func withTags(tags, more []string) []string {
+	all := connexa.AddTags(tags, more)
+	return all[:max(len(tags), min(len(all), connexa.MaxTags))]
 }
 
 // sameTags compares tags, ignoring their order.
@@ -41,18 +74,16 @@ func sameTags(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
-// mergeTheirs returns mine with the non-empty fields of theirs.
-func mergeTheirs(mine, theirs *connexa.Node) connexa.Node {
+// mergeTheirs returns mine with the non-empty fields of theirs, of which d are defaults.
+func mergeTheirs(mine, theirs *connexa.Node, d *defaulted) connexa.Node {
 	n := *mine
 	n.Login = theirs.Login
 	for _, c := range connexa.Columns() {
-		if t := *c.Value(theirs); t != "" {
+		if t := *c.Value(theirs); t != "" && d.replaces(c.Name, *c.Value(mine)) {
 			*c.Value(&n) = t
 		}
 	}
-	if len(theirs.Tags) > 0 {
-		n.Tags = theirs.Tags
-	}
+	n.Tags = d.tagsOver(mine.Tags, theirs.Tags)
 	return n
 }
 

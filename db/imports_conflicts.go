@@ -68,7 +68,7 @@ func (w *importWriter) settleConflict(ctx context.Context, tx *sql.Tx, l *ready,
 // applyTheirs updates a node with the values of its line.
 func (w *importWriter) applyTheirs(ctx context.Context, tx *sql.Tx, mine *known, l *ready, c *counts) error {
 	d := w.db
-	n := mergeTheirs(&mine.Node, &l.node)
+	n := mergeTheirs(&mine.Node, &l.node, &l.defaulted)
 	fields := changedFields(&mine.Node, &n)
 	password := l.password
 	if l.noPassword {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
@@ -172,13 +173,23 @@ func parseRow(r *connexa.ImportRow) (connexa.Node, connexa.Secret, error) {
 	if r.NoPassword {
 		in.Password = "-"
 	}
-	return connexa.ParseNode(in)
+	n, password, err := connexa.ParseNode(in)
+	if len(r.AddTags) > 0 && err == nil {
+		n.Tags = withTags(n.Tags, r.AddTags)
+	}
+	return n, password, err
+}
+
+// defaultedOf returns which values of a row are not from the file.
+func defaultedOf(r *connexa.ImportRow) defaulted {
+	return defaulted{columns: r.Defaults, tags: len(r.AddTags) > 0 && strings.TrimSpace(r.Input.Tags) == ""}
 }
 
 // known is a node, or the node that a line would become, with the digest of its
 // password.
 type known struct {
 	connexa.Node
+	defaulted
 	mac []byte
 }
 
@@ -187,7 +198,7 @@ func (d *DB) wouldBe(r *connexa.ImportRow) (known, error) {
 	if err != nil {
 		return known{}, fmt.Errorf("read a stored line: %w", err)
 	}
-	return known{n, d.ring.passwordMAC(password)}, nil
+	return known{n, defaultedOf(r), d.ring.passwordMAC(password)}, nil
 }
 
 func (d *DB) knownByID(ctx context.Context, ids []int64) (map[int64]known, error) {

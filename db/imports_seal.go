@@ -30,6 +30,8 @@ const (
 	lineRaw        = "raw"
 	lineColumns    = "columns" // with commas between them
 	lineNoPassword = "no_password"
+	lineDefaults   = "defaults" // with commas between them
+	lineAddTags    = "add_tags" // the same
 )
 
 // sealLine seals a row of a file as it was typed.
@@ -55,6 +57,8 @@ func (k *keyring) sealLine(r *connexa.ImportRow) []byte {
 	if r.NoPassword {
 		add(lineNoPassword, "1")
 	}
+	add(lineDefaults, strings.Join(r.Defaults, ","))
+	add(lineAddTags, strings.Join(r.AddTags, ","))
 	return k.seal(linePurpose, b)
 }
 
@@ -117,6 +121,10 @@ func setLineValue(r *connexa.ImportRow, name []byte, value string) {
 		r.Columns = strings.Split(value, ",")
 	case lineNoPassword:
 		r.NoPassword = true
+	case lineDefaults:
+		r.Defaults = strings.Split(value, ",")
+	case lineAddTags:
+		r.AddTags = strings.Split(value, ",")
 	default:
 		if c := connexa.ColumnNamed(string(name)); c != nil {
 			*c.Input(in) = value

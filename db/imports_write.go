@@ -43,7 +43,7 @@ func (d *DB) WriteImport(ctx context.Context, i connexa.Import, onProgress func(
 type importWriter struct {
 	db         *DB
 	imp        connexa.Import
-	insert     *sql.Stmt // of insertWidth nodes
+	insert     *sql.Stmt                // of insertWidth nodes
 	choices    map[int64]connexa.Choice // for groups of conflicts
 	onProgress func()
 }
@@ -58,6 +58,7 @@ type ready struct {
 	choice     connexa.Choice // its own, or that of its group
 	differs    string         // whether the password differs
 	both       bool
+	defaulted
 }
 
 const (
@@ -241,6 +242,7 @@ func (w *importWriter) openLines(sealed []sealedLine) ([]ready, error) {
 		if l.node, l.password, err = parseRow(&row); err != nil {
 			return nil, fmt.Errorf("read a stored line: %w", err)
 		}
+		l.defaulted = defaultedOf(&row)
 		if l.noPassword = row.NoPassword; !l.noPassword {
 			l.values = w.db.ring.nodeValues(&l.node, l.password)
 		}

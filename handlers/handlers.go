@@ -48,22 +48,23 @@ type Deps struct {
 
 // Handlers answers all requests to the panel.
 type Handlers struct {
-	accounts *app.Accounts
-	acts     *app.Acts
-	audit    *app.Audit
-	channels *app.Channels
-	clients  *app.Clients
-	history  *app.History
-	imports  *app.Imports
-	monitor  *app.Monitor
-	nodes    *app.Nodes
-	profiles *app.Profiles
-	runs     *app.Runs
-	services *app.Services
-	settings *app.Settings
-	speed    *app.Speed
-	views    *app.Views
-	vpns     *app.VPNs
+	accounts  *app.Accounts
+	acts      *app.Acts
+	audit     *app.Audit
+	channels  *app.Channels
+	clients   *app.Clients
+	history   *app.History
+	imports   *app.Imports
+	monitor   *app.Monitor
+	nodes     *app.Nodes
+	profiles  *app.Profiles
+	runs      *app.Runs
+	services  *app.Services
+	settings  *app.Settings
+	speed     *app.Speed
+	templates *app.Templates
+	views     *app.Views
+	vpns      *app.VPNs
 
 	broker    *events.Broker
 	login     *scs.SessionManager
@@ -127,7 +128,7 @@ func (h *Handlers) setServices(a app.App) {
 	h.acts = a.Acts
 	h.accounts, h.audit, h.channels, h.clients, h.history = a.Accounts, a.Audit, a.Channels, a.Clients, a.History
 	h.imports, h.monitor, h.nodes, h.profiles, h.runs = a.Imports, a.Monitor, a.Nodes, a.Profiles, a.Runs
-	h.services, h.settings, h.speed, h.views, h.vpns = a.Services, a.Settings, a.Speed, a.Views, a.VPNs
+	h.services, h.settings, h.speed, h.templates, h.views, h.vpns = a.Services, a.Settings, a.Speed, a.Templates, a.Views, a.VPNs
 }
 
 // cookieName adds the prefix __Host- if browsers use https. It binds the cookie to this

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -141,14 +142,56 @@ func (h *Handlers) correctLine(w http.ResponseWriter, r *http.Request) error {
 }
 
 // rereadImport answers POST /imports/{id}/reread: the same text with another encoding,
-// separator or mapping.
+// separator or mapping, or with other values for empty fields.
 func (h *Handlers) rereadImport(w http.ResponseWriter, r *http.Request) error {
 	id, err := formID(r)
 	if err != nil {
 		return err
 	}
-	o := connexa.ImportOptions{Encoding: r.PostForm.Get("encoding"), Detect: r.PostForm.Get("detect") == "1"}
-	switch reading := r.PostForm.Get("reading"); reading {
+	if r.PostForm.Get("defaults") == "1" {
+		return h.setImportDefaults(w, r, id)
+	}
+	o := readOptions(r.PostForm)
+	o.Detect = r.PostForm.Get("detect") == "1"
+	for n := 0; n < maxColumns && r.PostForm.Has("column-"+strconv.Itoa(n)); n++ {
+		o.Mapping = append(o.Mapping, r.PostForm.Get("column-"+strconv.Itoa(n)))
+	}
+	err = h.imports.RereadImport(r.Context(), id, o)
+	if err != nil && connexa.CodeOf(err) == connexa.Invalid && !isHTMX(r) {
+		return h.drawImport(w, r, http.StatusUnprocessableEntity, func(v *views.Import) {
+			v.Fault = connexa.TextOf(err)
+			for i := range v.Columns {
+				if i < len(o.Mapping) {
+					v.Columns[i].Field = o.Mapping[i]
+				}
+			}
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return h.redirectTo(w, r, importPath(id))
+}
+
+// setImportDefaults reads the text of an import again with other values for empty fields.
+func (h *Handlers) setImportDefaults(w http.ResponseWriter, r *http.Request, id int64) error {
+	defaults := readDefaults(r.PostForm)
+	err := h.imports.SetImportDefaults(r.Context(), id, defaults)
+	if errs, ok := errors.AsType[connexa.FieldErrors](err); ok {
+		return h.drawImport(w, r, http.StatusUnprocessableEntity, func(v *views.Import) {
+			v.Chosen.Defaults, v.Errors = defaults, errs
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return h.redirectTo(w, r, importPath(id))
+}
+
+// readOptions reads the options of a text from a form, without a mapping.
+func readOptions(form url.Values) connexa.ImportOptions {
+	o := connexa.ImportOptions{Encoding: form.Get("encoding")}
+	switch reading := form.Get("reading"); reading {
 	case "text":
 		o.Format = reading
 	case "tab":
@@ -156,17 +199,7 @@ func (h *Handlers) rereadImport(w http.ResponseWriter, r *http.Request) error {
 	case ",", ";", "|":
 		o.Format, o.Separator = "csv", reading
 	}
-	for n := 0; n < maxColumns && r.PostForm.Has("column-"+strconv.Itoa(n)); n++ {
-		o.Mapping = append(o.Mapping, r.PostForm.Get("column-"+strconv.Itoa(n)))
-	}
-	err = h.imports.RereadImport(r.Context(), id, o)
-	if err != nil && connexa.CodeOf(err) == connexa.Invalid && !isHTMX(r) {
-		return h.drawImport(w, r, http.StatusUnprocessableEntity, connexa.TextOf(err), o.Mapping)
-	}
-	if err != nil {
-		return err
-	}
-	return h.redirectTo(w, r, importPath(id))
+	return o
 }
 
 // maxColumns is the maximum number of columns in a form.

@@ -21,7 +21,7 @@ func importPath(id int64) string { return "/imports/" + strconv.FormatInt(id, 10
 
 // showImport answers GET /imports/{id} in all states of the import.
 func (h *Handlers) showImport(w http.ResponseWriter, r *http.Request) error {
-	return h.drawImport(w, r, http.StatusOK, connexa.Text{}, nil)
+	return h.drawImport(w, r, http.StatusOK, func(*views.Import) {})
 }
 
 // showBadLines answers GET /imports/{id}/bad, after a recent authentication, with the
@@ -41,9 +41,9 @@ func (h *Handlers) showBadLines(w http.ResponseWriter, r *http.Request) error {
 	return h.renderPage(w, r, views.ImportPage(pg, v))
 }
 
-// drawImport draws the import page with an error of one of its forms and the posted
-// mapping.
-func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int, fault connexa.Text, mapping []string) error {
+// drawImport draws the import page. change adds the errors and the values of a refused
+// form.
+func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int, change func(*views.Import)) error {
 	id, err := pathID(r)
 	if err != nil {
 		return err
@@ -52,12 +52,7 @@ func (h *Handlers) drawImport(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	v.Fault = fault
-	for i := range v.Columns {
-		if i < len(mapping) {
-			v.Columns[i].Field = mapping[i]
-		}
-	}
+	change(&v)
 	pg := h.layoutData(w, r, connexa.T("import.title"), views.NavImport)
 	pg.Stream = v.Stream()
 	return h.renderStatus(w, r, status, views.ImportPage(pg, v))
@@ -83,6 +78,15 @@ func (h *Handlers) importView(ctx context.Context, id int64, q importQuery) (vie
 	}
 	v := views.Import{Import: i, Tests: h.imports.ImportTests(), Encodings: h.imports.ImportEncodings(), Reveal: q.reveal}
 	v.Class, v.Named = lineClass(q.class, i)
+	if i.TemplateID != 0 {
+		t, err := h.templates.Template(ctx, i.TemplateID)
+		switch {
+		case err == nil:
+			v.Template = &t
+		case connexa.CodeOf(err) != connexa.NotFound: // not deleted
+			return v, err
+		}
+	}
 	switch i.State {
 	case connexa.ImportReady:
 		review, err := h.imports.ReviewImport(ctx, i)

@@ -14,12 +14,18 @@ import (
 	"github.com/connexa-panel/connexa/views"
 )
 
-// importTestField is the maximum length of the field "test".
+// importTestField is the maximum length of the fields "template" and "test".
 const importTestField = 64
 
-// importStart answers GET /imports with the form of a new import and the last imports.
+// importStart answers GET /imports with the form of a new import, with the choices of
+// "template", and the last imports.
 func (h *Handlers) importStart(w http.ResponseWriter, r *http.Request) error {
-	return h.drawImportStart(w, r, http.StatusOK, views.ImportStart{Test: connexa.TestNone})
+	v := views.ImportStart{}
+	var err error
+	if v.Template, err = optionalID(r.URL.Query().Get("template")); err != nil {
+		return err
+	}
+	return h.drawImportStart(w, r, http.StatusOK, v)
 }
 
 func (h *Handlers) drawImportStart(w http.ResponseWriter, r *http.Request, status int, v views.ImportStart) error {
@@ -35,15 +41,23 @@ func (h *Handlers) drawImportStart(w http.ResponseWriter, r *http.Request, statu
 		return err
 	}
 	v.Recent, v.More, v.Older, v.Tests = recent, more, before > 0, h.imports.ImportTests()
-	if len(v.Tests) > 1 && status == http.StatusOK {
-		v.Test = v.Tests[1] // preselect a test, because most users want to know which nodes work
+	if v.Templates, err = h.templates.ListTemplates(r.Context()); err != nil {
+		return err
+	}
+	if status == http.StatusOK {
+		v.Test = connexa.TestNone
+		if t := v.Chosen(); t != nil {
+			v.Test = t.Test
+		} else if len(v.Tests) > 1 {
+			v.Test = v.Tests[1] // preselect a test, because most users want to know which nodes work
+		}
 	}
 	return h.renderStatus(w, r, status, views.ImportStartPage(h.layoutData(w, r, connexa.T("import.title"), views.NavImport), v))
 }
 
 // startImport answers POST /imports with a file or a text, which it reads as a stream.
 func (h *Handlers) startImport(w http.ResponseWriter, r *http.Request) error {
-	in := upload{h: h, r: r, test: connexa.TestNone}
+	in := upload{h: h, r: r}
 	err := in.readUpload()
 	if err == nil && in.id == 0 {
 		err = connexa.FieldErrors{"file": connexa.T("import.error.none")}
@@ -74,7 +88,7 @@ func (h *Handlers) renderImportError(w http.ResponseWriter, r *http.Request, sta
 		field = cmp.Or(field, "file")
 		errs = connexa.FieldErrors{field: connexa.TextOf(err)}
 	}
-	return h.drawImportStart(w, r, status, views.ImportStart{Test: in.test, Errors: errs})
+	return h.drawImportStart(w, r, status, views.ImportStart{Template: in.template, Test: in.test, Errors: errs})
 }
 
 // upload reads the form of a new import.
@@ -83,7 +97,9 @@ type upload struct {
 	r     *http.Request
 	id    int64 // of the new import
 	field string
-	test  connexa.ImportTest
+	// template is the id of the template. It comes before the text.
+	template int64
+	test     connexa.ImportTest // empty: that of the template
 }
 
 // readUpload reads the parts in their order. It never holds a whole file in memory or
@@ -113,10 +129,13 @@ func (u *upload) readUpload() error {
 func (u *upload) readPart(part *multipart.Part) error {
 	defer part.Close()
 	switch name := part.FormName(); name {
-	case "test":
+	case "template", "test":
 		text, err := io.ReadAll(io.LimitReader(part, importTestField))
 		if err != nil {
 			return badForm(err)
+		}
+		if name == "template" {
+			return u.setTemplate(string(text))
 		}
 		return u.setTest(string(text))
 	case "file", "text":
@@ -138,6 +157,9 @@ func (u *upload) readForm() error {
 	if err := u.r.ParseForm(); err != nil {
 		return badForm(err)
 	}
+	if err := u.setTemplate(u.r.PostForm.Get("template")); err != nil {
+		return err
+	}
 	if err := u.setTest(u.r.PostForm.Get("test")); err != nil {
 		return err
 	}
@@ -152,8 +174,20 @@ func (u *upload) takeText(field, name string, text io.Reader) error {
 	if u.id != 0 {
 		return connexa.Errorf(connexa.Invalid, "import.error.both")
 	}
-	id, err := u.h.imports.UploadImport(u.r.Context(), name, u.test, text)
+	id, err := u.h.imports.UploadImport(u.r.Context(), name, u.template, u.test, text)
 	u.id = id
+	return err
+}
+
+// setTemplate sets the template. The text is read with it, so it comes first.
+func (u *upload) setTemplate(s string) (err error) {
+	if s == "" {
+		return nil
+	}
+	if u.id != 0 {
+		return connexa.FieldErrors{"template": connexa.T("template.late")}
+	}
+	u.template, err = optionalID(s)
 	return err
 }
 

@@ -150,6 +150,14 @@ func (h *Handlers) registerRoutes() *guards {
 	a.slow("POST /imports/{id}/undo", h.undoImport)
 	a.slow("GET /imports/{id}/bad.csv", h.badLines)
 
+	// Templates of imports.
+	a.authenticated("GET /templates", h.listTemplates)
+	a.authenticated("POST /templates", h.addTemplate)
+	a.authenticated("GET /templates/new", h.newTemplate)
+	a.authenticated("GET /templates/{id}/edit", h.editTemplate)
+	a.authenticated("POST /templates/{id}/edit", h.saveTemplate)
+	a.authenticated("POST /templates/{id}/delete", h.deleteTemplate)
+
 	// Runs and the stream.
 	a.authenticated("GET /runs", h.listRuns)
 	a.authenticated("POST /runs", h.startRun)

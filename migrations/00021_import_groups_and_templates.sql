@@ -28,7 +28,24 @@ DROP INDEX import_lines_choice;
 CREATE INDEX import_lines_group ON import_lines (group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX import_lines_chosen ON import_lines (group_id, choice) WHERE choice <> '';
 
+-- How the lists of one provider are imported. No logins, no passwords.
+CREATE TABLE templates (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    name       TEXT    NOT NULL UNIQUE,
+    reading    TEXT    NOT NULL DEFAULT '{}', -- JSON: how files are read, the mapping, the values for empty fields
+    header     BLOB,                          -- keyed digest of the header of the mapping; NULL: it is for files without one
+    choice     TEXT    NOT NULL DEFAULT '' CHECK (choice IN ('','mine','theirs','both')),
+    test       TEXT    NOT NULL DEFAULT 'none' CHECK (test IN ('none','ping','login','speed','ping+speed')),
+    changed_at INTEGER NOT NULL
+) STRICT;
+
+ALTER TABLE imports ADD COLUMN template_id INTEGER NOT NULL DEFAULT 0; -- that it was started with; it may be deleted
+ALTER TABLE imports ADD COLUMN header_digest BLOB; -- keyed digest of the names of its columns
+
 -- +goose Down
+ALTER TABLE imports DROP COLUMN header_digest;
+ALTER TABLE imports DROP COLUMN template_id;
+DROP TABLE templates;
 DROP INDEX import_lines_chosen;
 DROP INDEX import_lines_group;
 CREATE INDEX import_lines_choice ON import_lines (import_id, choice, password, both) WHERE class = 'conflict';

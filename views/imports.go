@@ -15,13 +15,15 @@ import (
 
 // ImportStart is the page on which an import starts.
 type ImportStart struct {
-	Text   string // the pasted text
-	Test   connexa.ImportTest
-	Tests  []connexa.ImportTest
-	Errors connexa.FieldErrors // keys: "file" and "text"
-	Recent []connexa.Import
-	More   bool // there are older imports
-	Older  bool // the page shows older ones
+	Text      string // the pasted text
+	Template  int64  // id of the chosen template, or 0
+	Templates []connexa.Template
+	Test      connexa.ImportTest
+	Tests     []connexa.ImportTest
+	Errors    connexa.FieldErrors // keys: "template", "file" and "text"
+	Recent    []connexa.Import
+	More      bool // there are older imports
+	Older     bool // the page shows older ones
 }
 
 // Import is the page of one import, from the preview to the report.
@@ -40,13 +42,15 @@ type Import struct {
 	// Examples has the first lines of groups, by id, if the lines themselves are not shown.
 	Examples map[int64][]connexa.ImportLine
 	After    int64 // id of the last line of the previous page
-	More      bool  // there is another page
-	Columns   []ImportColumn
-	Fields    []Option     // fields that a column may be mapped to
-	Fault     connexa.Text // error of the last request
-	Run       *RunBar      // run of the chosen test, or nil
-	Cost      SpeedPlan    // cost of a speed test of the new and changed nodes
-	CanUndo   bool
+	More     bool  // there is another page
+	Columns  []ImportColumn
+	Fields   []Option            // fields that a column may be mapped to
+	Fault    connexa.Text        // error of the last request
+	Errors   connexa.FieldErrors // of the values for empty fields
+	Template *connexa.Template   // that it was started with, or nil
+	Run      *RunBar             // run of the chosen test, or nil
+	Cost     SpeedPlan           // cost of a speed test of the new and changed nodes
+	CanUndo  bool
 }
 
 // ImportColumn is one column of a CSV file.
@@ -61,10 +65,46 @@ func ImportNodesURL(id int64) string {
 	return NodesURL(connexa.ListQuery{Filter: connexa.FilterBy("in", "import/"+strconv.FormatInt(id, 10))})
 }
 
+// Chosen returns the chosen template, or nil.
+func (v ImportStart) Chosen() *connexa.Template {
+	for i := range v.Templates {
+		if v.Templates[i].ID == v.Template {
+			return &v.Templates[i]
+		}
+	}
+	return nil
+}
+
+func (v ImportStart) templateValue() string {
+	if v.Chosen() == nil {
+		return ""
+	}
+	return strconv.FormatInt(v.Template, 10)
+}
+
 // olderURL returns the URL of the page with the imports before those of v.
 func (v ImportStart) olderURL() string {
 	return "/imports?before=" + strconv.FormatInt(v.Recent[len(v.Recent)-1].ID, 10)
 }
+
+// newTemplateURL returns the URL of the form of a template that imports as v did.
+func (v Import) newTemplateURL() string {
+	return "/templates/new?import=" + strconv.FormatInt(v.ID, 10)
+}
+
+// canBeTemplate reports whether the columns of the import are known, so that a template
+// can have them.
+func (v Import) canBeTemplate() bool {
+	return v.State != connexa.ImportReading && v.State != connexa.ImportMapping && v.State != connexa.ImportFailed
+}
+
+// updateTemplateURL returns the URL of the form of the template of v with the choices of v.
+func (v Import) updateTemplateURL() string {
+	return templateURL(v.Template.ID) + "/edit?import=" + strconv.FormatInt(v.ID, 10)
+}
+
+// hasDefaults reports whether there are values for empty fields.
+func (v Import) hasDefaults() bool { return len(v.Import.Chosen.Defaults) > 0 }
 
 func importURL(id int64) string { return "/imports/" + strconv.FormatInt(id, 10) }
 

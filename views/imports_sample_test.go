@@ -38,7 +38,8 @@ func importSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	over.State, over.Undo = connexa.ImportDone, connexa.UndoDone
 	tests := []connexa.ImportTest{connexa.TestNone, "ping"}
 	pages := map[string]templ.Component{
-		"import": ImportStartPage(pg, ImportStart{Test: "ping", Tests: tests, Recent: []connexa.Import{i, over, failed.Import}, More: true, Older: true}),
+		"import":      ImportStartPage(pg, ImportStart{Test: "ping", Tests: tests, Recent: []connexa.Import{i, over, failed.Import}, More: true, Older: true}),
+		"import-with": ImportStartPage(pg, ImportStart{Test: "ping", Tests: tests, Template: 1, Templates: sampleTemplates()}),
 		"import-refused": ImportStartPage(pg, ImportStart{Test: "ping", Tests: tests,
 			Errors: connexa.FieldErrors{"file": connexa.T("import.error.binary"), "text": connexa.T("import.error.both")}}),
 		"import-mapping":    ImportPage(pg, mapping),
@@ -120,7 +121,12 @@ func importLineSamples(p *i18n.Printer, pg Page) map[string]templ.Component {
 	group.Groups, group.Group = groups.Groups, &groups.Groups[1]
 	few := page(connexa.LineConflict, conflicts.Lines...)
 	few.Groups = []connexa.ConflictGroup{{ID: 1, Fields: []string{"password", "country", "city"}, Resets: true, Passwords: true, Lines: 1}, {ID: 2, Fields: []string{"login"}, Both: true, Twin: true, Lines: 1, Own: map[connexa.Choice]int{connexa.KeepBoth: 1}}}
+	used := page(connexa.LineNew, fresh.Lines...)
+	used.Template, used.TemplateID, used.Remembered = &sampleTemplates()[0], 1, true
+	used.Chosen.Defaults = map[string]string{"provider": "Example Hosting", "port": "70000", "country": "DE", "tags": "rented"}
+	used.Errors = connexa.FieldErrors{"port": connexa.T("field.port")}
 	return map[string]templ.Component{
+		"import-template":  ImportPage(pg, used),
 		"import-groups":    ImportPage(pg, groups),
 		"import-group":     ImportPage(pg, group),
 		"import-few":       ImportPage(pg, few),

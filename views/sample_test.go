@@ -38,6 +38,7 @@ func pageSamples(p *i18n.Printer, theme Theme) map[string]templ.Component {
 	maps.Copy(pages, clientSamples(p, at(NavClients, p.T("clients.title"))))
 	maps.Copy(pages, exportSamples(at(NavNodes, p.T("export.title"))))
 	maps.Copy(pages, importSamples(p, at(NavImport, p.T("import.title"))))
+	maps.Copy(pages, templateSamples(at(NavImport, p.T("templates.title"))))
 	return pages
 }
 

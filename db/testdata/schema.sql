@@ -391,7 +391,7 @@ CREATE TABLE imports (
     by         TEXT    NOT NULL DEFAULT '',
     created_at INTEGER NOT NULL,
     ended_at   INTEGER
-, decided INTEGER NOT NULL DEFAULT 0 CHECK (decided IN (0, 1)), test_chosen INTEGER NOT NULL DEFAULT 0 CHECK (test_chosen IN (0, 1)), noted INTEGER NOT NULL DEFAULT 0, undo TEXT NOT NULL DEFAULT '' CHECK (undo IN ('', 'running', 'done')), undo_by TEXT NOT NULL DEFAULT '', undo_at INTEGER, undo_total INTEGER NOT NULL DEFAULT 0, undo_added INTEGER NOT NULL DEFAULT 0, undo_removed INTEGER NOT NULL DEFAULT 0, undo_restored INTEGER NOT NULL DEFAULT 0, undo_kept INTEGER NOT NULL DEFAULT 0, remembered INTEGER NOT NULL DEFAULT 0 CHECK (remembered IN (0, 1))) STRICT;
+, decided INTEGER NOT NULL DEFAULT 0 CHECK (decided IN (0, 1)), test_chosen INTEGER NOT NULL DEFAULT 0 CHECK (test_chosen IN (0, 1)), noted INTEGER NOT NULL DEFAULT 0, undo TEXT NOT NULL DEFAULT '' CHECK (undo IN ('', 'running', 'done')), undo_by TEXT NOT NULL DEFAULT '', undo_at INTEGER, undo_total INTEGER NOT NULL DEFAULT 0, undo_added INTEGER NOT NULL DEFAULT 0, undo_removed INTEGER NOT NULL DEFAULT 0, undo_restored INTEGER NOT NULL DEFAULT 0, undo_kept INTEGER NOT NULL DEFAULT 0, remembered INTEGER NOT NULL DEFAULT 0 CHECK (remembered IN (0, 1)), template_id INTEGER NOT NULL DEFAULT 0, header_digest BLOB) STRICT;
 
 CREATE TABLE jobs (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -609,6 +609,16 @@ CREATE TABLE speed_endpoints (
 CREATE TABLE speed_spent (
     hour  INTEGER PRIMARY KEY,
     bytes INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE templates (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    name       TEXT    NOT NULL UNIQUE,
+    reading    TEXT    NOT NULL DEFAULT '{}', -- JSON: how files are read, the mapping, the values for empty fields
+    header     BLOB,                          -- keyed digest of the header of the mapping; NULL: it is for files without one
+    choice     TEXT    NOT NULL DEFAULT '' CHECK (choice IN ('','mine','theirs','both')),
+    test       TEXT    NOT NULL DEFAULT 'none' CHECK (test IN ('none','ping','login','speed','ping+speed')),
+    changed_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE traffic (

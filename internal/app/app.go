@@ -12,22 +12,23 @@ import (
 
 // App lists the types of one panel. They are safe for use by many goroutines.
 type App struct {
-	Accounts *Accounts
-	Acts     *Acts
-	Audit    *Audit
-	Channels *Channels
-	Clients  *Clients
-	History  *History
-	Imports  *Imports
-	Monitor  *Monitor
-	Nodes    *Nodes
-	Profiles *Profiles
-	Runs     *Runs
-	Services *Services
-	Settings *Settings
-	Speed    *Speed
-	VPNs     *VPNs
-	Views    *Views
+	Accounts  *Accounts
+	Acts      *Acts
+	Audit     *Audit
+	Channels  *Channels
+	Clients   *Clients
+	History   *History
+	Imports   *Imports
+	Monitor   *Monitor
+	Nodes     *Nodes
+	Profiles  *Profiles
+	Runs      *Runs
+	Services  *Services
+	Settings  *Settings
+	Speed     *Speed
+	Templates *Templates
+	VPNs      *VPNs
+	Views     *Views
 }
 
 // Env is what all types of App share.

@@ -50,6 +50,8 @@ type importStore interface {
 	ChooseImportTest(ctx context.Context, id int64, test connexa.ImportTest) error
 	CancelImport(ctx context.Context, id int64) error
 
+	Template(ctx context.Context, id int64) (connexa.Template, error)
+
 	importWork
 }
 
@@ -68,11 +70,12 @@ func NewImports(env Env, store importStore, runs *Runs, services *Services) *Imp
 }
 
 // UploadImport stores the text of an import as it arrives and returns the id of the
-// import, which RunImports then reads. It refuses input that is not text.
-func (a *Imports) UploadImport(ctx context.Context, name string, test connexa.ImportTest, r io.Reader) (int64, error) {
-	test = cmp.Or(test, connexa.TestNone)
-	if !a.checkTestable(test) {
-		return 0, connexa.Errorf(connexa.Invalid, "import.error.test")
+// import, which RunImports then reads. It refuses input that is not text. The id of a
+// template, and a test, which replaces that of the template, are optional.
+func (a *Imports) UploadImport(ctx context.Context, name string, template int64, test connexa.ImportTest, r io.Reader) (int64, error) {
+	i, err := a.planUpload(ctx, template, test)
+	if err != nil {
+		return 0, err
 	}
 	chunk := make([]byte, importChunk)
 	n, err := io.ReadFull(r, chunk)
@@ -82,8 +85,9 @@ func (a *Imports) UploadImport(ctx context.Context, name string, test connexa.Im
 	if _, err := importer.New(strings.NewReader(string(chunk[:n])), importer.Options{}); err != nil {
 		return 0, err
 	}
-	by, _ := Actor(ctx)
-	id, err := a.store.StartImport(ctx, connexa.Import{Name: fileName(name), Test: test, By: by})
+	i.Name = fileName(name)
+	i.By, _ = Actor(ctx)
+	id, err := a.store.StartImport(ctx, i)
 	if err != nil {
 		return 0, err
 	}
@@ -98,6 +102,27 @@ func (a *Imports) UploadImport(ctx context.Context, name string, test connexa.Im
 	}
 	a.bell.wakeUp()
 	return id, nil
+}
+
+// planUpload returns a new import with the choices of a template. The mapping of the
+// template is applied when the columns are known.
+func (a *Imports) planUpload(ctx context.Context, template int64, test connexa.ImportTest) (i connexa.Import, err error) {
+	var t connexa.Template
+	if template != 0 {
+		t, err = a.store.Template(ctx, template)
+		switch {
+		case connexa.CodeOf(err) == connexa.NotFound:
+			return i, connexa.FieldErrors{"template": connexa.T("template.gone")}
+		case err != nil:
+			return i, err
+		}
+	}
+	i = connexa.Import{TemplateID: t.ID, Chosen: t.Reading, Choice: t.Choice, Decided: t.Choice != "", Test: cmp.Or(test, t.Test, connexa.TestNone)}
+	i.Chosen.Mapping = nil
+	if !a.checkTestable(i.Test) {
+		return i, connexa.Errorf(connexa.Invalid, "import.error.test")
+	}
+	return i, nil
 }
 
 // receiveText stores the text in chunks. The first n bytes are in chunk.
@@ -276,7 +301,9 @@ func (a *Imports) CorrectImportLine(ctx context.Context, id, line int64, text st
 	if len(columns) == 0 {
 		columns = i.Mapping
 	}
-	if err := a.store.CorrectLine(ctx, id, line, importer.ParseLine(text, shapeOf(i), columns)); err != nil {
+	row := importer.ParseLine(text, shapeOf(i), columns)
+	i.Chosen.CompleteRow(&row)
+	if err := a.store.CorrectLine(ctx, id, line, row); err != nil {
 		return connexa.ImportLine{}, err
 	}
 	a.importChanged(id)
@@ -298,8 +325,45 @@ func importOptions(o connexa.ImportOptions) importer.Options {
 	return importer.Options{Format: o.Format, Encoding: o.Encoding, Separator: o.Separator, Mapping: o.Mapping}
 }
 
-// RereadImport reads the text of an import again with the options o.
+// RereadImport reads the text of an import again with the options o and the former
+// values for empty fields.
 func (a *Imports) RereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
+	i, err := a.store.Import(ctx, id)
+	if err != nil {
+		return err
+	}
+	o.Defaults = i.Chosen.Defaults
+	return a.rereadImport(ctx, id, o)
+}
+
+// SetImportDefaults reads the text of an import again with other values for empty fields,
+// or says with FieldErrors what is wrong with them.
+func (a *Imports) SetImportDefaults(ctx context.Context, id int64, defaults map[string]string) error {
+	i, err := a.store.Import(ctx, id)
+	if err != nil {
+		return err
+	}
+	o := i.Chosen
+	if o.Defaults, err = connexa.ParseDefaults(defaults); err != nil {
+		return err
+	}
+	return a.rereadImport(ctx, id, o)
+}
+
+func (a *Imports) rereadImport(ctx context.Context, id int64, o connexa.ImportOptions) error {
+	if err := checkOptions(o); err != nil {
+		return err
+	}
+	if err := a.store.RereadImport(ctx, id, o); err != nil {
+		return err
+	}
+	a.bell.wakeUp()
+	a.importChanged(id)
+	return nil
+}
+
+// checkOptions refuses options that the importer does not know.
+func checkOptions(o connexa.ImportOptions) error {
 	switch o.Format {
 	case "", importer.CSV, importer.Text, importer.JSON:
 	default:
@@ -309,15 +373,8 @@ func (a *Imports) RereadImport(ctx context.Context, id int64, o connexa.ImportOp
 		return connexa.Errorf(connexa.Invalid, "error.form")
 	}
 	if len(o.Mapping) > 0 {
-		if err := importer.CheckMapping(o.Mapping); err != nil {
-			return err
-		}
+		return importer.CheckMapping(o.Mapping)
 	}
-	if err := a.store.RereadImport(ctx, id, o); err != nil {
-		return err
-	}
-	a.bell.wakeUp()
-	a.importChanged(id)
 	return nil
 }
 

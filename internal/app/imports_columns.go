@@ -48,14 +48,24 @@ func (a *Imports) ImportColumns(ctx context.Context, i connexa.Import) ([]Import
 	return columns, nil
 }
 
-// rememberedMapping returns the mapping that the user chose for the last file with the
-// same header, or nil if there is none or it is the detected one.
-func (a *Imports) rememberedMapping(ctx context.Context, i connexa.Import, s importer.Shape) ([]string, error) {
-	if s.Format != importer.CSV || !s.Header || len(s.Sample) == 0 || len(i.Chosen.Mapping) > 0 || i.Chosen.Detect {
+// knownMapping returns the mapping of the template of an import if it applies, or the one
+// that the user chose for the last file with the same header. It returns nil if there is
+// none or it is the detected one.
+func (a *Imports) knownMapping(ctx context.Context, i connexa.Import, s importer.Shape) (known []string, err error) {
+	if s.Format != importer.CSV || len(s.Sample) == 0 || len(i.Chosen.Mapping) > 0 || i.Chosen.Detect {
 		return nil, nil
 	}
-	known, err := a.store.MappingFor(ctx, s.Sample[0])
-	if err != nil || len(known) != len(s.Sample[0]) || importer.CheckMapping(known) != nil || slices.Equal(known, s.Mapping) && !s.Unmapped {
+	names := s.Mapping // without a header, only their number counts
+	if s.Header {
+		names = s.Sample[0]
+	}
+	if i.TemplateID != 0 {
+		known, err = a.store.TemplateMapping(ctx, i.TemplateID, names, s.Header)
+	}
+	if known == nil && err == nil && s.Header {
+		known, err = a.store.MappingFor(ctx, names)
+	}
+	if err != nil || len(known) != len(names) || importer.CheckMapping(known) != nil || slices.Equal(known, s.Mapping) && !s.Unmapped {
 		return nil, err
 	}
 	return known, nil

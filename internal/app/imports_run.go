@@ -18,7 +18,8 @@ type importWork interface {
 	CutImports(ctx context.Context) error
 	ExpireImports(ctx context.Context, then time.Time) error
 
-	ShapeImport(ctx context.Context, i connexa.Import) error
+	ShapeImport(ctx context.Context, i connexa.Import, names []string) error
+	TemplateMapping(ctx context.Context, id int64, names []string, header bool) ([]string, error)
 	MappingFor(ctx context.Context, names []string) ([]string, error)
 	SetMappingFor(ctx context.Context, names, mapping []string) error
 	AskForMapping(ctx context.Context, id int64) error
@@ -161,7 +162,7 @@ func (a *Imports) readImport(ctx context.Context, i connexa.Import) error {
 	if err != nil {
 		return err
 	}
-	if known, err := a.rememberedMapping(ctx, i, rd.Shape()); err != nil {
+	if known, err := a.knownMapping(ctx, i, rd.Shape()); err != nil {
 		return err
 	} else if known != nil {
 		i.Chosen.Mapping, i.Remembered = known, true
@@ -173,7 +174,11 @@ func (a *Imports) readImport(ctx context.Context, i connexa.Import) error {
 	keep := func() error {
 		s := rd.Shape()
 		i.Format, i.Encoding, i.Separator, i.Header, i.Mapping = s.Format, s.Encoding, s.Separator, s.Header, s.Mapping
-		return a.store.ShapeImport(ctx, i)
+		var names []string
+		if s.Header && len(s.Sample) > 0 {
+			names = s.Sample[0]
+		}
+		return a.store.ShapeImport(ctx, i, names)
 	}
 	if err := keep(); err != nil {
 		return err
@@ -181,7 +186,7 @@ func (a *Imports) readImport(ctx context.Context, i connexa.Import) error {
 	if shape.Unmapped {
 		return a.store.AskForMapping(ctx, i.ID)
 	}
-	if err := a.store.FillImport(ctx, i.ID, rd.Rows(), a.reportProgress(i.ID)); err != nil {
+	if err := a.store.FillImport(ctx, i.ID, completeRows(rd.Rows(), i.Chosen), a.reportProgress(i.ID)); err != nil {
 		return err
 	}
 	if rd.Shape().Encoding != shape.Encoding {
@@ -197,6 +202,21 @@ func (a *Imports) readImport(ctx context.Context, i connexa.Import) error {
 		return connexa.Errorf(connexa.Invalid, "import.error.nothing")
 	}
 	return a.store.EndReading(ctx, i.ID, rd.Lines())
+}
+
+// completeRows yields rows with the values for empty fields.
+func completeRows(rows iter.Seq2[connexa.ImportRow, error], o connexa.ImportOptions) iter.Seq2[connexa.ImportRow, error] {
+	if len(o.Defaults) == 0 {
+		return rows
+	}
+	return func(yield func(connexa.ImportRow, error) bool) {
+		for row, err := range rows {
+			o.CompleteRow(&row)
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
 }
 
 // writeImport writes a confirmed import into the fleet and starts its test.

@@ -251,3 +251,40 @@ func TestConflictGroups(t *testing.T) {
 	b.clickOn(confirm)
 	b.waitTrue(tileFigure("changed") + ` === 14 && ` + tileFigure("kept") + ` === 46`)
 }
+
+// TestTemplate saves a template from an import and chooses it for the next one, after the
+// text was typed.
+func TestTemplate(t *testing.T) {
+	t.Parallel()
+	p := startPanel(t)
+	p.newClient().postForm("/imports", map[string][]string{"test": {"none"}, "text": {"ip,user,pass\n192.0.2.10,ops,Blue-Kite-7\n"}})
+	b := p.openTab(t)
+	b.logIn()
+	b.openPage("/imports/1")
+	b.clickOn(confirm)
+	b.waitTrue(tileFigure("added") + ` === 1`)
+	b.clickOn(`a[href^="/templates/new"]`)
+	b.fillField(`[name=default-provider]`, "Example Net")
+	b.fillField(`[name=default-tags]`, "rented")
+	b.mustRun(chromedp.SetValue(chromedp.CSS(`[name=choice]`), "theirs"), chromedp.SetValue(chromedp.CSS(`[name=test]`), "login"))
+	b.clickOn(`form[action="/templates"] .btn.primary`)
+	b.waitTrue(`location.pathname === "/templates" && ` + hasText("#template-1", "provider: Example Net"))
+
+	b.openPage("/imports")
+	b.mustRun(mark, chromedp.SetValue(chromedp.CSS(`textarea[name=text]`), "ip,user,pass\n192.0.2.10,ops,Red-Kite-7\n192.0.2.11,ops,Red-Kite-8\n"),
+		chromedp.SetValue(chromedp.CSS(`select[name=template]`), "1"))
+	getValue[bool](b, `document.querySelector("select[name=template]").dispatchEvent(new Event("change", {bubbles: true}))`)
+	b.waitTrue(hasText("#start-options", "tags: rented") + ` && document.querySelector("select[name=test]").value === "login"`)
+	// What was typed stays on the page, and is in no URL.
+	b.waitTrue(`window.seen && document.querySelector("textarea[name=text]").value.includes("Red-Kite-7")`)
+	if urls := getValue[string](b, `performance.getEntriesByType("resource").map(e => e.name).join(" ")`); strings.Contains(urls, "Kite") || !strings.Contains(urls, "template=1") {
+		t.Errorf("got the requests %s", urls)
+	}
+	b.mustRun(chromedp.SetValue(chromedp.CSS(`select[name=test]`), "none"))
+	b.clickOn(`form[action="/imports"] .btn.primary`)
+	b.waitTrue(hasText(confirm, "Add 1 · change 1") + ` && ` + hasText("main", "Template: Example Net"))
+	b.clickOn(confirm)
+	b.waitTrue(tileFigure("added") + ` === 1 && ` + tileFigure("changed") + ` === 1`)
+	b.openPage("/nodes?q=tag%3Arented+provider%3A%22Example+Net%22")
+	b.waitTrue(hasText("#list header", "2 nodes"))
+}

@@ -15,7 +15,7 @@ import (
 
 // pages are the pages of a panel with nodes, a run and an import, each with id 1.
 var pages = []string{
-	"/", "/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1?period=quarter", "/nodes/1/edit", "/nodes/new", "/nodes/columns", "/nodes?q=speed%3Efast", "/views", "/views/new?back=%2Fnodes", "/views/1/edit", "/nodes?view=1", "/bin", "/imports", "/imports/1", "/nodes/export",
+	"/", "/nodes", "/nodes?q=nothing-like-this", "/nodes/1", "/nodes/1?period=quarter", "/nodes/1/edit", "/nodes/new", "/nodes/columns", "/nodes?q=speed%3Efast", "/views", "/views/new?back=%2Fnodes", "/views/1/edit", "/nodes?view=1", "/bin", "/imports", "/imports?template=1", "/imports/1", "/templates", "/templates/new?import=1", "/templates/1/edit", "/nodes/export",
 	"/runs", "/runs/1", "/services", "/audit", "/settings", "/channels", "/channels/new", "/channels/new?service=url", "/account", "/reauth", "/no-such-page",
 }
 
@@ -28,6 +28,7 @@ func furnishedPanel(t *testing.T) *panel {
 	c.postForm("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
 	c.postForm("/services/start", map[string][]string{"id": {"1", "3"}, "count": {"2"}, "yes": {"1"}}) // one of the servers refuses
 	c.postForm("/views", map[string][]string{"name": {"Refused"}, "query": {"status:ping_failed"}, "cols": {"server,comment,tags,status,provider,checked"}, "shared": {"1"}, "tile": {"1"}})
+	c.postForm("/templates", map[string][]string{"default-provider": {"Example Net"}, "default-tags": {"rented"}, "reading": {";"}, "choice": {"theirs"}, "test": {"ping"}})
 	c.postForm("/imports", map[string][]string{"test": {"none"}, "text": {
 		"ip,user,pass\n192.0.2.10,ops,Blue-Kite-7\n192.0.2.0-192.0.2.9,ops,Blue-Kite-9\n"}})
 	return p

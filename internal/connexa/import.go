@@ -75,6 +75,7 @@ type Import struct {
 	Confirmed  bool // it is written without waiting once it is read
 	Test       ImportTest
 	Choice     Choice
+	TemplateID int64 // of the template that it was started with; zero: none
 	// Decided reports that the user made a choice for all conflicts. Before that, the file
 	// wins where only the password differs.
 	Decided bool
@@ -219,6 +220,9 @@ type ImportOptions struct {
 	Separator string   `json:"separator,omitempty"`
 	Mapping   []string `json:"mapping,omitempty"`
 	Detect    bool     `json:"detect,omitempty"` // detect the mapping, also if one is remembered
+	// Defaults has values for the empty fields of lines, by the name of the field as
+	// DefaultFields lists them. The tags are added to those of each line.
+	Defaults map[string]string `json:"defaults,omitempty"`
 }
 
 // ImportRow is one server of a file as it was typed, with the number of its first
@@ -233,6 +237,10 @@ type ImportRow struct {
 	// NoPassword reports that the file has no password column: a known node keeps its
 	// password.
 	NoPassword bool
+	// Defaults lists the columns whose values are defaults of the import. They replace no
+	// value of a known node.
+	Defaults []string
+	AddTags  []string // tags for the line besides those in Input
 }
 
 // ImportLine is one row of the preview.
@@ -251,7 +259,7 @@ type ImportLine struct {
 	Choice  Choice // of a conflict; empty: that of its group
 	// GroupChoice is the choice for its group; empty: that of the import.
 	GroupChoice Choice
-	Both    bool   // KeepBoth may be chosen
+	Both        bool // KeepBoth may be chosen
 	// PasswordOnly reports that only the password differs from the node's.
 	PasswordOnly bool
 	Notes        []Text

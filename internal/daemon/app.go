@@ -18,22 +18,24 @@ func (p *Panel) newApp() app.App {
 	settings := app.NewSettings(env, p.db)
 	services := app.NewServices(env, p.db, p.gateways, p.db, settings)
 	runs := app.NewRuns(env, p.db, p.runner, connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed)
+	imports := app.NewImports(env, p.db, runs, services)
 	return app.App{
-		Accounts: app.NewAccounts(env, p.db, p.notifier),
-		Acts:     app.NewActs(env, p.db, p.db, settings, services, runs),
-		Audit:    app.NewAudit(p.db),
-		Channels: app.NewChannels(env, p.db, p.notifier),
-		Clients:  app.NewClients(env, p.db, p.access, services),
-		History:  app.NewHistory(env, p.db, settings),
-		Imports:  app.NewImports(env, p.db, runs, services),
-		Monitor:  app.NewMonitor(env, p.db, settings, p.tryTargets),
-		Nodes:    app.NewNodes(env, p.db, settings),
-		Profiles: app.NewProfiles(env, p.db, issuer, p.db),
-		Runs:     runs,
-		Services: services,
-		Settings: settings,
-		Speed:    app.NewSpeed(env, p.db, settings, p.runner, p.speedMeters()),
-		VPNs:     app.NewVPNs(env, p.db, p.gateways, issuer, p.preflight.Missing, services),
-		Views:    app.NewViews(env, p.db, p.db),
+		Accounts:  app.NewAccounts(env, p.db, p.notifier),
+		Acts:      app.NewActs(env, p.db, p.db, settings, services, runs),
+		Audit:     app.NewAudit(p.db),
+		Channels:  app.NewChannels(env, p.db, p.notifier),
+		Clients:   app.NewClients(env, p.db, p.access, services),
+		History:   app.NewHistory(env, p.db, settings),
+		Imports:   imports,
+		Monitor:   app.NewMonitor(env, p.db, settings, p.tryTargets),
+		Nodes:     app.NewNodes(env, p.db, settings),
+		Profiles:  app.NewProfiles(env, p.db, issuer, p.db),
+		Runs:      runs,
+		Services:  services,
+		Settings:  settings,
+		Speed:     app.NewSpeed(env, p.db, settings, p.runner, p.speedMeters()),
+		VPNs:      app.NewVPNs(env, p.db, p.gateways, issuer, p.preflight.Missing, services),
+		Templates: app.NewTemplates(env, p.db, imports),
+		Views:     app.NewViews(env, p.db, p.db),
 	}
 }
