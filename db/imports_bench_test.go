@@ -323,3 +323,60 @@ func writeNodes(b *testing.B, d *DB, file string, columns []string, from iter.Se
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkImportConflicts reads 1,000,000 lines, with -short 100,000, that all conflict
+// with nodes, in four groups. "review-ms" is the time to list the groups with three examples
+// each.
+func BenchmarkImportConflicts(b *testing.B) {
+	rows := 1_000_000
+	if testing.Short() {
+		rows = 100_000
+	}
+	d := openFleet(b)
+	timeImport(b, d, rows, false)
+	ctx := b.Context()
+	for b.Loop() {
+		id, err := d.StartImport(ctx, connexa.Import{Name: "bench.csv", Test: connexa.TestNone, By: "admin"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		err = d.FillImport(ctx, id, func(yield func(connexa.ImportRow, error) bool) {
+			for r := range benchRows(rows, false) {
+				if r.Line%2 == 0 {
+					r.Input.Password += "x"
+				} else {
+					r.Input.Comment = "moved"
+				}
+				if r.Line%3 == 0 {
+					r.Input.City += "x"
+				}
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}, func() {})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := d.EndReading(ctx, id, rows); err != nil {
+			b.Fatal(err)
+		}
+		preview := time.Since(start)
+		start = time.Now()
+		groups, err := d.ConflictGroups(ctx, id)
+		if err != nil || len(groups) != 4 {
+			b.Fatal(groups, err)
+		}
+		for _, g := range groups {
+			if lines, err := d.GroupLines(ctx, id, g.ID, 0, 3); err != nil || len(lines) != 3 {
+				b.Fatal(lines, err)
+			}
+		}
+		b.ReportMetric(float64(time.Since(start).Microseconds())/1000, "review-ms")
+		b.ReportMetric(preview.Seconds(), "preview-s")
+		if err := d.CancelImport(ctx, id); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
