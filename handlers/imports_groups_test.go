@@ -63,6 +63,8 @@ func TestConflictGroups(t *testing.T) {
 	after1, _ := url.Parse(next)
 	b.post("/imports/2/choice", "line", line, "open", id(1), "after", after1.Query().Get("after"), "choice", "mine").
 		leadsTo(t, "/imports/2?after="+after1.Query().Get("after")+"&class=conflict&group="+id(1)+"#line-"+line)
+	// A choice for the open group keeps the page.
+	choose("group", id(1), "open", id(1), "after", after1.Query().Get("after"), "choice", "theirs").contains(t, "10.0.0.119 ·").lacks(t, "10.0.0.109 ·")
 	// A group that is no more leads to the list.
 	b.get("/imports/2?class=conflict&group=999").hasStatus(t, http.StatusOK).contains(t, "conflict-groups")
 

@@ -108,6 +108,7 @@ func TestImportPreview_NewPasswordsComeFromTheFile(t *testing.T) {
 		t.Errorf("nobody chose: %+v", i)
 	}
 	b.readyImport(4, "ip,login,password\n192.0.2.1,ops1,c\n", "none")
+	b.get("/imports/4").contains(t, "Only password").lacks(t, "conflict-groups")
 	b.post("/imports/4/confirm", "choice", "mine").leadsTo(t, "/imports/4")
 	if i := p.waitUntil(4, connexa.ImportDone); i.Updated != 0 || i.Kept != 1 {
 		t.Errorf("a script keeps its own: %+v", i)

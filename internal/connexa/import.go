@@ -125,8 +125,8 @@ type UndoPlan struct {
 }
 
 // ChoiceFor returns the choice that applies to a conflict: chosen, which is its own or
-// the one for its group, or else the one for all. passwordOnly reports that only the password differs, both that both logins can
-// be kept.
+// the one for its group, or else the one for all. passwordOnly reports that only the
+// password differs, both that both logins can be kept.
 func (i *Import) ChoiceFor(chosen Choice, passwordOnly, both bool) Choice {
 	c := i.Choice
 	switch {
