@@ -26,6 +26,7 @@ const (
 // every page shows.
 type pageStream struct {
 	rows         map[int64]bool // the nodes of the page
+	mark         string         // the place in the events that the rows of the page include. Optional.
 	services     bool           // rows also show the service of their node
 	row          func(ctx context.Context, ids []int64) ([]templ.Component, error)
 	panel        func(ctx context.Context) ([]templ.Component, error) // draws the other parts of the page
@@ -40,17 +41,14 @@ func (f *pageStream) wantsEvent(e connexa.Event) bool {
 	switch e.Topic {
 	case connexa.RunChanged, connexa.PanelChanged, connexa.ActChanged:
 		return true
-	case connexa.NodeChanged:
-		if f.rows[e.ID] {
-			return true
-		}
-	case connexa.ServiceChanged:
-		if f.services && f.rows[e.ID] {
-			return true
-		}
-	default: // no row shows the others
+	default:
 	}
-	return f.wants != nil && f.wants(e)
+	return f.changesRow(e) || f.wants != nil && f.wants(e)
+}
+
+// changesRow reports whether a row shows what e changed.
+func (f *pageStream) changesRow(e connexa.Event) bool {
+	return f.rows[e.ID] && (e.Topic == connexa.NodeChanged || f.services && e.Topic == connexa.ServiceChanged)
 }
 
 // streamEvents answers GET /events with the stream of the page that the query names. An
@@ -105,9 +103,7 @@ func (v *viewer) followEvents(ctx context.Context) error {
 	now := time.Now()
 	v.runsDue, v.panelDue, v.pingAt = now, now, now.Add(pingEvery)
 	v.rowsDue = make(map[int64]time.Time)
-	for id := range v.page.rows {
-		v.rowsDue[id] = now
-	}
+	v.scheduleFirst(now)
 	v.page.since = now // the subscription has no earlier events
 	if err := v.drawDue(ctx, now); err != nil {
 		return err
@@ -143,11 +139,28 @@ func (v *viewer) followEvents(ctx context.Context) error {
 	}
 }
 
+// scheduleFirst sets which rows the first drawing has: those that changed after the page
+// was drawn, or all if that is not known. A page that gets all of its rows again works on
+// them for a second on a slow device.
+func (v *viewer) scheduleFirst(now time.Time) {
+	changes, known := v.h.broker.Since(v.page.mark)
+	if !known {
+		for id := range v.page.rows {
+			v.rowsDue[id] = now
+		}
+		return
+	}
+	for _, e := range changes {
+		if v.page.changesRow(e) {
+			v.rowsDue[e.ID] = now
+		}
+	}
+}
+
 // schedule sets when the parts of the page that the events change are drawn.
 func (v *viewer) schedule(list []events.Update) {
 	for _, e := range list {
-		row := e.Topic == connexa.NodeChanged || v.page.services && e.Topic == connexa.ServiceChanged
-		if row && v.page.rows[e.ID] {
+		if v.page.changesRow(e.Event) {
 			v.rowsDue[e.ID] = nextTick(e.At, gather)
 		}
 		if e.Topic == connexa.RunChanged || e.Topic == connexa.PanelChanged || e.Topic == connexa.ActChanged {

@@ -47,7 +47,7 @@ func (h *Handlers) readDisplay(r *http.Request, v url.Values) (listDisplay, erro
 
 // setDisplay gives a list its columns.
 func (d listDisplay) setDisplay(l *views.NodeList) {
-	usual := connexa.DefaultListColumns(l.Speeds || measuredSpeed(l.Page.Nodes), l.Serves)
+	usual := connexa.DefaultListColumns(l.Speeds, l.Serves)
 	l.Columns, l.Density = d.columns, d.density
 	if !l.Serves {
 		l.Columns = slices.DeleteFunc(slices.Clone(l.Columns), func(c connexa.ListColumn) bool { return c.Name == "service" })
@@ -72,11 +72,11 @@ func (h *Handlers) chooseColumns(w http.ResponseWriter, r *http.Request) error {
 	}
 	columns := d.columns
 	if columns == nil {
-		plan, err := h.speed.PlanSpeed(r.Context(), 0)
+		speeds, err := h.showsSpeeds(r.Context())
 		if err != nil {
 			return err
 		}
-		columns = connexa.DefaultListColumns(plan.Endpoints > 0, h.services.Serves())
+		columns = connexa.DefaultListColumns(speeds, h.services.Serves())
 	}
 	c := views.ColumnChooser{Density: d.density, Back: back}
 	if c.Density == "" {

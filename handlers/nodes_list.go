@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -74,6 +73,7 @@ func (h *Handlers) showUnreadFilter(w http.ResponseWriter, r *http.Request, f vi
 }
 
 func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery, d listDisplay) (views.Nodes, error) {
+	mark := h.broker.Mark()
 	filters, err := h.nodeFilters(ctx, q.Filter)
 	if err != nil {
 		return views.Nodes{}, err
@@ -93,19 +93,17 @@ func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery, d listDis
 			Fleet: max(filters.Fleet, page.Total),
 		},
 	}
-	plan, err := h.speed.PlanSpeed(ctx, 0)
-	if err != nil {
+	if v.List.Speeds, err = h.showsSpeeds(ctx); err != nil {
 		return views.Nodes{}, err
 	}
 	v.List.Serves = h.services.Serves()
-	v.List.Speeds = plan.Endpoints > 0
 	d.setDisplay(&v.List)
 	account := accountOf(ctx).id
 	v.List.OwnView = d.view != nil && d.view.AccountID == account
 	if v.List.Views, err = h.views.AllViews(ctx, account); err != nil {
 		return views.Nodes{}, err
 	}
-	v.List.Stream = nodesStreamURL(q.Filter, page.Nodes, v.List.Columns)
+	v.List.Stream = nodesStreamURL(q.Filter, page.Nodes, v.List.Columns, mark)
 	if v.List.Fleet == 0 { // the page has neither rows nor counts
 		v.List.Stream = firstStream
 	}
@@ -154,7 +152,14 @@ func idsOf(nodes []connexa.Node) []int64 {
 	return ids
 }
 
-// measuredSpeed reports whether the list shows speeds.
-func measuredSpeed(nodes []connexa.Node) bool {
-	return slices.ContainsFunc(nodes, func(n connexa.Node) bool { return n.Last.DownBits > 0 })
+// showsSpeeds reports whether the usual columns of the list include the speed: it can be
+// measured, or was. It depends on nothing else, so that the columns stay the same while
+// the filter, the order and the page change.
+func (h *Handlers) showsSpeeds(ctx context.Context) (bool, error) {
+	plan, err := h.speed.PlanSpeed(ctx, 0)
+	if err != nil || plan.Endpoints > 0 {
+		return true, err
+	}
+	n, err := h.nodes.CountNodes(ctx, connexa.Selection{All: true, Filter: connexa.FilterBy("status", string(connexa.SpeedOK), string(connexa.SpeedSlow))})
+	return n > 0, err
 }

@@ -25,7 +25,7 @@ func (h *Handlers) listQuery(w http.ResponseWriter, r *http.Request) (connexa.Li
 		h.savePreference(w, r, func(p *preferences) { p.Size = size })
 	}
 	if !slices.Contains(views.Sizes, q.Size) {
-		q.Size = views.Sizes[0]
+		q.Size = views.DefaultSize
 	}
 	return q, nil
 }

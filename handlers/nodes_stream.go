@@ -17,9 +17,11 @@ import (
 // filters.
 const facetsEvery = 500 * time.Millisecond
 
-// nodesStreamURL returns the stream URL of a list with exactly these rows and columns.
-func nodesStreamURL(f connexa.Filter, nodes []connexa.Node, columns []connexa.ListColumn) string {
+// nodesStreamURL returns the stream URL of a list with exactly these rows and columns. The
+// rows were read after mark.
+func nodesStreamURL(f connexa.Filter, nodes []connexa.Node, columns []connexa.ListColumn, mark string) string {
 	v := f.Values()
+	v.Set("mark", mark)
 	v.Set("page", "nodes")
 	v.Set("rows", encodeRows(idsOf(nodes)))
 	v.Set("cols", connexa.FormatListColumns(columns))
@@ -36,7 +38,7 @@ func (h *Handlers) nodesPageStream(v url.Values) (*pageStream, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &pageStream{rows: make(map[int64]bool, len(ids)), services: true, every: facetsEvery}
+	f := &pageStream{rows: make(map[int64]bool, len(ids)), mark: v.Get("mark"), services: true, every: facetsEvery}
 	for _, id := range ids {
 		f.rows[id] = true
 	}

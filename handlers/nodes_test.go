@@ -361,7 +361,7 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
 	p := startPanel(t)
 	p.newBrowser().logIn().addNodes("192.0.2.1", "192.0.2.2")
-	stream, err := url.Parse(nodesStreamURL(connexa.FilterText("192"), []connexa.Node{{ID: 1}, {ID: 2}}, nil))
+	stream, err := url.Parse(nodesStreamURL(connexa.FilterText("192"), []connexa.Node{{ID: 1}, {ID: 2}}, nil, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +387,7 @@ func TestAListThatLostEveryRowIsAskedForAgain(t *testing.T) {
 
 func TestNodePageStreamsRefuseUnsignedRows(t *testing.T) {
 	p := startPanel(t)
-	stream, err := url.Parse(nodesStreamURL(connexa.FilterText("x"), []connexa.Node{{ID: 3}, {ID: 9}}, nil))
+	stream, err := url.Parse(nodesStreamURL(connexa.FilterText("x"), []connexa.Node{{ID: 3}, {ID: 9}}, nil, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

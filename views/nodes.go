@@ -56,7 +56,10 @@ type NodeRow struct {
 }
 
 // Sizes are the available numbers of rows per page.
-var Sizes = []int{50, 100, 200}
+var Sizes = []int{20, DefaultSize, 100, 200}
+
+// DefaultSize is the number of rows per page until another is chosen.
+const DefaultSize = 50
 
 // NodesURL returns the URL of one page of the node list.
 func NodesURL(q connexa.ListQuery) string { return nodesURL("/nodes", q) }

@@ -93,7 +93,7 @@ func findChromium() (string, error) {
 
 // needProgram skips a test that cannot run on this machine, or fails it if skipping is
 // forbidden.
-func needProgram(t *testing.T) {
+func needProgram(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts the program and a browser")

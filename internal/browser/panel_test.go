@@ -25,7 +25,7 @@ const (
 
 // panel is a process of the program with its own data folder.
 type panel struct {
-	t    *testing.T
+	t    testing.TB
 	data string
 	url  string // stays the same after a restart
 
@@ -37,7 +37,7 @@ type panel struct {
 }
 
 // startPanel starts the program and stops it at the end of the test.
-func startPanel(t *testing.T) *panel {
+func startPanel(t testing.TB) *panel {
 	t.Helper()
 	needProgram(t)
 	p := &panel{t: t, data: t.TempDir()}
@@ -144,7 +144,7 @@ func (p *panel) restartProcess() {
 
 // client is an HTTP client with a login. It prepares a panel faster than the browser.
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	url  string
 	http http.Client
 }

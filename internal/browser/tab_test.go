@@ -25,7 +25,7 @@ const patience = 15 * time.Second
 // tab is a page in the browser. Errors and warnings in its console and violations of
 // the Content-Security-Policy fail the test.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 	url string // of the panel
 
@@ -36,7 +36,7 @@ type tab struct {
 }
 
 // openTab opens a tab with its own cookies.
-func (p *panel) openTab(t *testing.T) *tab {
+func (p *panel) openTab(t testing.TB) *tab {
 	t.Helper()
 	parent, err := chromium()
 	if err != nil {
@@ -51,7 +51,7 @@ func (b *tab) newTab() *tab {
 	return newTab(b.t, b.ctx, b.url, chromedp.WithNewWindow(true))
 }
 
-func newTab(t *testing.T, parent context.Context, url string, options ...chromedp.ContextOption) *tab {
+func newTab(t testing.TB, parent context.Context, url string, options ...chromedp.ContextOption) *tab {
 	t.Helper()
 	b := &tab{t: t, url: url, report: func(text string) { t.Errorf("the page complains: %s", text) }}
 	ctx, stop := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.collectErrors))...)
@@ -292,7 +292,7 @@ func (b *tab) currentURL() string {
 
 // waitUntil calls ask until it returns nil. After limit the test fails with the last
 // error.
-func waitUntil(t *testing.T, limit time.Duration, ask func() error) {
+func waitUntil(t testing.TB, limit time.Duration, ask func() error) {
 	t.Helper()
 	deadline, pause := time.Now().Add(limit), 20*time.Millisecond
 	for {

@@ -3,17 +3,60 @@ package events
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
+// remembered is the number of events that a broker remembers: those of a second or more
+// while results are written as fast as they can be.
+const remembered = 4096
+
 // Broker sends events to subscriptions. The zero value is ready to use.
 type Broker struct {
 	mu            sync.Mutex
 	subscriptions map[*Subscription]struct{}
 	closed        bool
+
+	epoch     int64                      // in the marks of this broker
+	published uint64                     // number of events
+	recent    [remembered]connexa.Event // a ring of the last ones
+}
+
+// Mark returns the current place in the sequence of events, for Since.
+func (b *Broker) Mark() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strconv.FormatInt(b.startEpoch(), 36) + "-" + strconv.FormatUint(b.published, 36)
+}
+
+// startEpoch returns a number that the marks of no other broker have, such as those of an
+// earlier process.
+func (b *Broker) startEpoch() int64 {
+	if b.epoch == 0 {
+		b.epoch = time.Now().UnixNano()
+	}
+	return b.epoch
+}
+
+// Since returns the events that were published after mark. It returns false if they are
+// not known: there were too many, or the mark is not one of this broker.
+func (b *Broker) Since(mark string) ([]connexa.Event, bool) {
+	epoch, count, _ := strings.Cut(mark, "-")
+	n, err := strconv.ParseUint(count, 36, 64)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil || epoch != strconv.FormatInt(b.startEpoch(), 36) || n > b.published || b.published-n > remembered {
+		return nil, false
+	}
+	list := make([]connexa.Event, 0, b.published-n)
+	for ; n < b.published; n++ {
+		list = append(list, b.recent[n%remembered])
+	}
+	return list, true
 }
 
 // Update is an event and when it was published last.
@@ -57,6 +100,8 @@ func (b *Broker) Subscribe(want func(connexa.Event) bool) (*Subscription, func()
 func (b *Broker) Publish(e connexa.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.recent[b.published%remembered] = e
+	b.published++
 	for m := range b.subscriptions {
 		m.add(e)
 	}

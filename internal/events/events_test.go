@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
@@ -77,4 +78,34 @@ func TestBrokerConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 	b.Close()
+}
+
+func TestSince_ReturnsTheEventsAfterAMark(t *testing.T) {
+	var b Broker
+	b.Publish(nodeChanged(1))
+	mark := b.Mark()
+	if list, ok := b.Since(mark); !ok || len(list) != 0 {
+		t.Errorf("got %v, %v; want none", list, ok)
+	}
+	b.Publish(nodeChanged(2))
+	b.Publish(nodeChanged(3))
+	if list, ok := b.Since(mark); !ok || !slices.Equal(list, []connexa.Event{nodeChanged(2), nodeChanged(3)}) {
+		t.Errorf("got %v, %v; want 2 and 3", list, ok)
+	}
+	for range remembered - 2 {
+		b.Publish(nodeChanged(4))
+	}
+	if list, ok := b.Since(mark); !ok || len(list) != remembered || list[0] != nodeChanged(2) {
+		t.Errorf("got %d events, %v; want all", len(list), ok)
+	}
+	b.Publish(nodeChanged(5))
+	if list, ok := b.Since(mark); ok {
+		t.Errorf("got %d events of too many", len(list))
+	}
+	var other Broker
+	for _, bad := range []string{"", "-", "x-1", other.Mark(), b.Mark() + "z"} {
+		if list, ok := b.Since(bad); ok {
+			t.Errorf("%q: got %v, want nothing known", bad, list)
+		}
+	}
 }
