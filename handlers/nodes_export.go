@@ -4,9 +4,11 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/exporter"
+	"github.com/connexa-panel/connexa/internal/i18n"
 	"github.com/connexa-panel/connexa/views"
 )
 
@@ -71,7 +73,9 @@ func (h *Handlers) downloadNodes(w http.ResponseWriter, r *http.Request) error {
 	if o.Secrets() {
 		keepPlain(w)
 	}
-	return h.writeNodes(w, r, s, o)
+	// The date tells the files of a folder apart.
+	name := "nodes-" + h.now().In(i18n.From(ctx).Zone()).Format(time.DateOnly)
+	return h.writeNodes(w, r, name, s, o)
 }
 
 // exportNodes answers GET /nodes.csv with the nodes of a filter, or of "ids". With
@@ -85,7 +89,7 @@ func (h *Handlers) exportNodes(w http.ResponseWriter, r *http.Request) error {
 	if secrets && !h.recentlyAuthenticated(w, r) {
 		return nil
 	}
-	return h.writeNodes(w, r, s, connexa.UsualExport(secrets))
+	return h.writeNodes(w, r, "nodes", s, connexa.UsualExport(secrets))
 }
 
 // exportFiles are the endings and types of the files of each form.
@@ -100,8 +104,8 @@ var exportFiles = map[connexa.ExportForm]struct{ ending, kind string }{
 
 const textFile = "text/plain; charset=utf-8"
 
-// writeNodes sends nodes as a file.
-func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.Selection, o connexa.ExportOptions) error {
+// writeNodes sends nodes as a file with that name, without its ending.
+func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, name string, s connexa.Selection, o connexa.ExportOptions) error {
 	nodes, err := h.nodes.ExportNodes(r.Context(), s, o.Secrets())
 	if err != nil {
 		return err
@@ -110,7 +114,7 @@ func (h *Handlers) writeNodes(w http.ResponseWriter, r *http.Request, s connexa.
 	if !ok {
 		file.ending, file.kind = ".txt", textFile
 	}
-	h.sendFile(w, "nodes"+file.ending, file.kind, func(next func()) error {
+	h.sendFile(w, name+file.ending, file.kind, func(next func()) error {
 		return writeExport(w, nodes, o, next)
 	})
 	return nil

@@ -108,5 +108,5 @@ func (h *Handlers) exportGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.writeNodes(w, r, connexa.Selection{IDs: ids}, connexa.UsualExport(false))
+	return h.writeNodes(w, r, "nodes", connexa.Selection{IDs: ids}, connexa.UsualExport(false))
 }

@@ -480,7 +480,7 @@ func actPreview(q ActQuestion) templ.Component {
 			}
 		}
 		if len(q.Nodes) > 0 && q.Input.Kind != connexa.BulkReset {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<div class=\"before-after\"><h3>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<div class=\"before-after\" tabindex=\"0\"><h3>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -705,7 +705,7 @@ func loginList(l connexa.LoginList) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if l.BadAll > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<div class=\"before-after\"><h3>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<div class=\"before-after\" tabindex=\"0\"><h3>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

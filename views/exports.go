@@ -64,10 +64,10 @@ var exportExamples = map[connexa.ExportForm]string{
 func columnLabel(name string) string {
 	switch name {
 	case "address", "port", "login", "password", "tags":
-		return "import.field." + name
+		return "node." + name
 	}
 	if connexa.ColumnNamed(name) != nil {
-		return "import.field." + name
+		return "node." + name
 	}
 	return "export.column." + name
 }

@@ -157,7 +157,7 @@ func failure(status int, text connexa.Text) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = Empty(EmptyArgs{Icon: failureIcon(status), Title: p.T(failureTitle(status)), Text: p.Text(text)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Empty(EmptyArgs{Icon: failureIcon(status), Title: p.T(failureTitle(status)), Text: p.Text(text), Alone: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"net/url"
@@ -12,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/browser"
-	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 
 	"github.com/connexa-panel/connexa/internal/lab"
@@ -216,7 +213,7 @@ func (d *day) playDay(live []lab.Node, silent []lab.Node) {
 		d.waitTrue(pathIs("/nodes/export"))
 		d.clickOn(`#export .btn.primary`)
 		waitUntil(d.t, minutes, func() error {
-			text, err := os.ReadFile(filepath.Join(d.downloads, "nodes.csv"))
+			text, err := readDownload(d.downloads, ".csv")
 			if err == nil && strings.Count(string(text), "\n") != n+1 {
 				err = fmt.Errorf("%d lines, want %d", strings.Count(string(text), "\n"), n+1)
 			}
@@ -264,19 +261,4 @@ func (d *day) selectMatching() {
 	}
 	d.clickOn(`#bulk [data-every]`)
 	d.waitTrue(`document.querySelector("#bulk [data-count]").textContent === document.querySelector("[data-every]").dataset.every`)
-}
-
-// keepDownloads saves the files that the tab downloads to dir.
-func (b *tab) keepDownloads(dir string) {
-	b.t.Helper()
-	b.mustRun(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		tab, err := chromedp.Call(ctx, target.GetTargetInfo, target.GetTargetInfoParams{})
-		if err != nil {
-			return err
-		}
-		_, err = chromedp.CallBrowser(ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
-			Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir, BrowserContextID: tab.TargetInfo.BrowserContextID,
-		})
-		return err
-	}))
 }
