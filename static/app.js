@@ -59,6 +59,16 @@ const on = (event, handle, options) => document.addEventListener(event, handle, 
     dialog.addEventListener("close", () => dialog.remove());
     dialog.showModal();
   });
+  // A menu that htmx is to leave alone until it opens.
+  on(
+    "beforetoggle",
+    (event) => {
+      if (event.newState !== "open" || !event.target.hasAttribute("hx-ignore")) return;
+      event.target.removeAttribute("hx-ignore");
+      window.htmx?.process(event.target);
+    },
+    true,
+  );
   const native = "commandForElement" in HTMLButtonElement.prototype;
   on("click", (event) => {
     const button = event.target.closest("button");

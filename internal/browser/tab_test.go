@@ -20,7 +20,7 @@ import (
 
 // patience is the time limit for events that are normally immediate. The machine may
 // be busy with other tests.
-const patience = 15 * time.Second
+var patience = 15 * time.Second
 
 // tab is a page in the browser. Errors and warnings in its console and violations of
 // the Content-Security-Policy fail the test.
