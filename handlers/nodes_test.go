@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -458,6 +459,34 @@ func TestSelectionOf(t *testing.T) {
 		v, _ := url.ParseQuery(query)
 		if s, err := selectionOf(v); connexa.CodeOf(err) != connexa.Invalid {
 			t.Errorf("%.40s: %+v, %v", query, s, err)
+		}
+	}
+}
+
+// A page that opens its stream gets the rows again that changed since it was drawn, or all
+// if that is not known.
+func TestFirstDrawingHasTheRowsThatChanged(t *testing.T) {
+	p := startPanel(t)
+	mark := p.h.broker.Mark()
+	p.h.broker.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: 2})
+	p.h.broker.Publish(connexa.Event{Topic: connexa.NodeChanged, ID: 9}) // on another page
+	p.h.broker.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: 3})
+	for _, tt := range []struct {
+		mark string
+		want []int64
+	}{{mark, []int64{2, 3}}, {"", []int64{1, 2, 3}}, {p.h.broker.Mark(), nil}} {
+		stream, err := url.Parse(nodesStreamURL(connexa.Filter{}, []connexa.Node{{ID: 1}, {ID: 2}, {ID: 3}}, nil, tt.mark))
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := p.h.nodesPageStream(stream.Query())
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := viewer{h: p.h, page: page, rowsDue: map[int64]time.Time{}}
+		v.scheduleFirst(time.Now())
+		if got := slices.Sorted(maps.Keys(v.rowsDue)); !slices.Equal(got, tt.want) {
+			t.Errorf("%q: got rows %v, want %v", tt.mark, got, tt.want)
 		}
 	}
 }

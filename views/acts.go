@@ -66,6 +66,9 @@ func ConfirmAct(p *i18n.Printer, q ActQuestion) Confirm {
 		Title: p.T("acts.name." + string(q.Input.Kind)), Text: p.T("acts.count", q.Total), Warning: q.Warning,
 		URL: "/acts", Button: p.T("acts.continue"), Fields: append([]Hidden{{"act", string(q.Input.Kind)}, {"back", q.Back}}, q.Selection...),
 	}
+	if q.Draft != 0 { // the lines decide which of the selected nodes change
+		c.Text = p.T("acts.list.matched", q.List.Lines)
+	}
 	if q.Warning == "" && q.Input.Kind.Resets() {
 		c.Warning = p.T("acts.resets")
 	}
@@ -79,7 +82,7 @@ func ConfirmAct(p *i18n.Printer, q ActQuestion) Confirm {
 	case q.Draft != 0:
 		c.URL = "/acts/" + strconv.FormatInt(q.Draft, 10) + "/confirm"
 	case q.Input.Kind == connexa.BulkLogins:
-		c.URL, c.Upload = "/acts/logins", true
+		c.URL, c.Upload, c.InDialog = "/acts/logins", true, true
 		return c
 	}
 	if !q.isLast() {

@@ -134,15 +134,16 @@ func (d *day) playDay(live []lab.Node, silent []lab.Node) {
 	})
 	d.timeStep("what the list changes", func() {
 		d.mustRun(mark)
-		d.clickOn(`form[action="/acts/logins"] .btn.primary`)
-		d.waitFor(minutes, `document.querySelector(".before-after")`)
+		d.clickOn(`#confirm .btn.primary`)
+		d.waitFor(minutes, `window.seen && document.querySelector("dialog[open]#confirm .before-after")`)
 	})
 	d.timeStep("rotated", func() {
-		d.clickOn(`form[action$="/confirm"] .btn.primary`)
+		d.clickOn(`#confirm form[action$="/confirm"] .btn.primary`)
 		d.waitFor(minutes, undoable)
 		d.waitTrue(`document.querySelector("#toasts p").textContent.replace(/\D/g, "").includes(` + quoteJS(fmt.Sprint(lines)) + `)`)
 	})
 	d.timeStep("a tag for them", func() {
+		d.clickOn(`#toasts [data-dismiss]`)
 		d.waitTrue(total + ` === ` + quoteJS(ofProvider))
 		d.waitLive()
 		d.selectMatching()
