@@ -50,6 +50,13 @@ const on = (event, handle, options) => document.addEventListener(event, handle, 
   on("visibilitychange", freshen);
 }
 
+// htmx leaves a menu with hx-ignore alone until it opens.
+const processMenu = (menu) => {
+  if (!menu?.hasAttribute("hx-ignore")) return;
+  menu.removeAttribute("hx-ignore");
+  window.htmx?.process(menu);
+};
+
 // Dialogs: what the server draws into #dialog opens by itself. Buttons use the
 // browser's own commands; older browsers get them here.
 {
@@ -59,16 +66,7 @@ const on = (event, handle, options) => document.addEventListener(event, handle, 
     dialog.addEventListener("close", () => dialog.remove());
     dialog.showModal();
   });
-  // A menu that htmx is to leave alone until it opens.
-  on(
-    "beforetoggle",
-    (event) => {
-      if (event.newState !== "open" || !event.target.hasAttribute("hx-ignore")) return;
-      event.target.removeAttribute("hx-ignore");
-      window.htmx?.process(event.target);
-    },
-    true,
-  );
+  on("beforetoggle", (event) => event.newState === "open" && processMenu(event.target), true);
   const native = "commandForElement" in HTMLButtonElement.prototype;
   on("click", (event) => {
     const button = event.target.closest("button");

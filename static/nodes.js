@@ -135,7 +135,10 @@
   };
   const edit = async (row, field) => {
     const cell = one(`[data-inline="${field}"]`, row);
-    if (!cell) return one(`a[href*="field=${field}"]`, row)?.click();
+    if (!cell) {
+      processMenu(one("td.menu [popover]", row));
+      return one(`a[href*="field=${field}"]`, row)?.click();
+    }
     if (cell.classList.contains("editing")) return;
     cell.classList.add("editing");
     cell.setAttribute("hx-morph-skip", "");
@@ -190,6 +193,7 @@
 
   const copy = () => {
     const picked = one("#list tbody .pick :checked");
+    processMenu(rowAt() && one("td.menu [popover]", rowAt()));
     one('[formaction="/nodes/copy"]', picked ? one("#bulk") : (rowAt() ?? document.createElement("p")))?.click();
   };
   const keys = {

@@ -151,7 +151,7 @@ var openings = []struct {
 		b.waitTrue(`document.querySelector("#list td.menu [popover]:popover-open")`)
 	}},
 	{"toast", "/account", func(b *tab) {
-		b.mustRun(chromedp.Evaluate[chromedp.Void](`fetch("/acts", {method: "POST", redirect: "manual", body: new URLSearchParams({ids: "12", act: "add_tags", act_tags: "tag-" + performance.timeOrigin, count: "1", yes: "1"})}).then(() => 0)`, chromedp.EvalAwaitPromise))
+		b.mustRun(chromedp.Evaluate[chromedp.Void](`fetch("/acts", {method: "POST", redirect: "manual", body: new URLSearchParams({ids: "6", act: "add_tags", act_tags: "tag-" + performance.timeOrigin, count: "1", yes: "1"})}).then(() => 0)`, chromedp.EvalAwaitPromise))
 		b.openPage("/audit")
 		b.waitTrue(`document.querySelector("#toasts form button")`)
 	}},

@@ -23,7 +23,7 @@ var pages = []string{
 func furnishedPanel(t *testing.T) *panel {
 	t.Helper()
 	p := startPanel(t)
-	p.addFleet(12, "good=2,refuse=1")
+	p.addFleet(6, "good=2,refuse=1")
 	c := p.newClient()
 	c.postForm("/runs", map[string][]string{"kind": {"ping"}, "all": {"1"}})
 	c.postForm("/services/start", map[string][]string{"id": {"1", "3"}, "count": {"2"}, "yes": {"1"}}) // one of the servers refuses
