@@ -21,8 +21,8 @@ type Broker struct {
 	subscriptions map[*Subscription]struct{}
 	closed        bool
 
-	epoch     int64                      // in the marks of this broker
-	published uint64                     // number of events
+	epoch     int64                     // in the marks of this broker
+	published uint64                    // number of events
 	recent    [remembered]connexa.Event // a ring of the last ones
 }
 
