@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 // completions returns the texts and counts that the search field offers at the mark |.
@@ -86,6 +88,21 @@ func TestUnreadFilter(t *testing.T) {
 	a = b.asHTMX("section#list").get("/nodes?q=192.0.2.1").contains(t, `id="list"`).contains(t, `hx-target="#q-problem"`).lacks(t, "bad-ink")
 	if got := a.Header.Get("HX-Push-Url"); got != "/nodes?q=192.0.2.1" {
 		t.Errorf("the address becomes %q", got)
+	}
+}
+
+// A page names the nodes without a value in words, whatever the field.
+func TestFilterOfNoValue(t *testing.T) {
+	p := startPanel(t)
+	b := p.newBrowser().logIn()
+	b.addNodes("192.0.2.1")
+	for _, f := range connexa.Fields() {
+		a := b.get("/nodes?q=" + f.Name + ":-")
+		if f.Always || f.Kind == connexa.SetField {
+			a.hasStatus(t, http.StatusUnprocessableEntity)
+			continue
+		}
+		a.hasStatus(t, http.StatusOK).lacks(t, ": -</").lacks(t, ": "+f.Name+".-").contains(t, `aria-label="Remove the filter `)
 	}
 }
 

@@ -156,8 +156,10 @@ func filterName(p *i18n.Printer, field string) string {
 
 func filterWord(p *i18n.Printer, name, value string) string {
 	switch {
-	case value == connexa.NoValue && connexa.ColumnNamed(name) != nil:
+	case value == connexa.NoValue && (name == "encryption" || connexa.ColumnNamed(name) != nil):
 		return emptyText(p, name)
+	case value == connexa.NoValue:
+		return p.T("search.none")
 	case name == "country":
 		return p.Country(value)
 	case name == "cause":
@@ -166,14 +168,10 @@ func filterWord(p *i18n.Printer, name, value string) string {
 		return p.T("step." + value)
 	case name == "service":
 		return p.T("service.state." + value)
-	case name == "encryption" && value == connexa.NoValue:
-		return emptyText(p, name)
 	case name == "encryption":
 		return p.T("encryption." + value)
 	case name == "status":
 		return p.T("status." + value)
-	case value == connexa.NoValue:
-		return p.T("search.none")
 	default:
 		return value
 	}

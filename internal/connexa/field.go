@@ -13,8 +13,10 @@ type Field struct {
 	Name string
 	Kind FieldKind
 	// Check returns the value in the form that filters store and print, or the problem
-	// with it. Optional. It is not called for NoValue.
+	// with it. Optional. It is not called for NoValue, unless Always.
 	Check func(s string) (string, Text)
+	// Always reports that every node has a value, so that NoValue is no value of the field.
+	Always bool
 	// Facet reports that the field has few values, which pages offer with their counts.
 	Facet bool
 }
@@ -38,7 +40,7 @@ const (
 
 // fields is in the order in which pages offer them.
 var fields = []*Field{
-	{Name: "status", Check: checkKnown("filter.status", func(s string) bool { return Status(s).Known() }), Facet: true},
+	{Name: "status", Check: checkKnown("filter.status", func(s string) bool { return Status(s).Known() }), Always: true, Facet: true},
 	{Name: "step", Check: checkKnown("filter.step", func(s string) bool { return Step(s) == NoStep || Step(s).Index() > 0 }), Facet: true},
 	{Name: "cause", Check: checkKnown("filter.cause", func(s string) bool { return Cause(s).Step().Index() > 0 }), Facet: true},
 	{Name: "country", Check: checkCountryFilter, Facet: true},
@@ -47,8 +49,8 @@ var fields = []*Field{
 	{Name: "provider", Facet: true},
 	{Name: "asn", Check: checkASN, Facet: true},
 	{Name: "tag", Facet: true},
-	{Name: "is", Check: checkKnown("filter.is", func(s string) bool { return s == IsSuspect || s == IsFlapping }), Facet: true},
-	{Name: "service", Check: checkKnown("filter.service", func(s string) bool { return slices.Contains(ServiceStates(), ServiceState(s)) }), Facet: true},
+	{Name: "is", Check: checkKnown("filter.is", func(s string) bool { return s == IsSuspect || s == IsFlapping }), Always: true, Facet: true},
+	{Name: "service", Check: checkKnown("filter.service", func(s string) bool { return slices.Contains(ServiceStates(), ServiceState(s)) }), Always: true, Facet: true},
 	{Name: "encryption", Check: checkKnown("filter.encryption", func(s string) bool {
 		return slices.Contains([]EncryptionPolicy{EncryptionPreferred, EncryptionRequired, EncryptionOff}, EncryptionPolicy(s))
 	}), Facet: true},
@@ -78,7 +80,7 @@ func (f *Field) Ordered() bool { return f.Kind == NumberField || f.Kind == AgeFi
 
 func (f *Field) check(op Op, value string) (string, Text) {
 	switch {
-	case value == NoValue && op == OpIs && f.Kind != SetField:
+	case value == NoValue && op == OpIs && f.Kind != SetField && !f.Always:
 		return value, Text{}
 	case f.Kind == NumberField:
 		n, err := ParseNumber(value)

@@ -43,6 +43,9 @@ func TestReadFilter(t *testing.T) {
 		"in:run":                              "4 filter.set",
 		"in:-":                                "4 filter.set",
 		"is:fast":                             "4 filter.is",
+		"is:-":                                "4 filter.is",
+		"status:-":                            "8 filter.status",
+		"service:online,-":                    "16 filter.service",
 		strings.Repeat("a ", MaxTerms) + "b":  "101 filter.terms",
 		"port:" + strings.Repeat("1,", MaxChoices) + "2": "port:1,2", // equal values count once
 	} {
