@@ -167,6 +167,7 @@
     cancel(event.target.closest("[data-inline]"));
   });
   on("htmx:after:swap", () => {
+    one("dialog[open]#inline [name=text]")?.select();
     for (const saved of all("[data-inline-done]")) {
       const cell = saved.closest("[data-inline]");
       saved.removeAttribute("data-inline-done");

@@ -105,6 +105,7 @@ func TestInlineEdit(t *testing.T) {
 	b.waitTrue(`!` + input)
 	b.pressKey("t")
 	b.waitTrue(`document.querySelector("dialog[open]#inline [name=text]")?.value === "rack"`)
+	b.waitTrue(`document.activeElement.name === "text" && document.activeElement.selectionStart === 0 && document.activeElement.selectionEnd === 4`)
 	b.fillField(`#inline [name=text]`, "rack, new")
 	b.pressKey("Enter")
 	b.waitTrue(`!document.querySelector("#inline")`)
