@@ -172,12 +172,12 @@ func (d *DB) CancelAct(ctx context.Context, id int64) (connexa.BulkAct, error) {
 	})
 }
 
-// UndoAct begins the undo of an act, which AdvanceAct then continues. The error is Conflict
-// if the act is not undoable.
-func (d *DB) UndoAct(ctx context.Context, id int64) (connexa.BulkAct, error) {
+// UndoAct begins the undo of an act, which AdvanceAct then continues. From now on the act
+// is that of the account. The error is Conflict if the act is not undoable.
+func (d *DB) UndoAct(ctx context.Context, id int64, account string) (connexa.BulkAct, error) {
 	return d.changeAct(ctx, id, "undo", func(tx *sql.Tx) error {
-		return oneRow(tx.ExecContext(ctx, `UPDATE acts SET state = 'undoing' WHERE id = ? AND state IN ('done','cancelled') AND changed > restored + kept
-			AND kind NOT IN ('restore','purge','start','stop','test')`, id))
+		return oneRow(tx.ExecContext(ctx, `UPDATE acts SET state = 'undoing', account = ? WHERE id = ? AND state IN ('done','cancelled') AND changed > restored + kept
+			AND kind NOT IN ('restore','purge','start','stop','test')`, account, id))
 	})
 }
 

@@ -120,10 +120,18 @@ func (w *actWriter) applyBatch() error {
 	return w.endAct(connexa.BulkDone)
 }
 
-// endAct ends the act in a state. It erases the secrets.
+// endAct ends the act in a state. It erases the secrets. If the act did less than the audit
+// table says that it was ordered to do, it records there what it did.
 func (w *actWriter) endAct(state connexa.BulkState) error {
 	w.ended = true
-	return w.t.exec(`UPDATE acts SET state = ?, ended_at = ?, sealed = NULL WHERE id = ?`, string(state), toMillis(w.db.now()), w.act.ID)
+	if err := w.t.exec(`UPDATE acts SET state = ?, ended_at = ?, sealed = NULL WHERE id = ?`, string(state), toMillis(w.db.now()), w.act.ID); err != nil {
+		return err
+	}
+	if err := w.readAct(w.act.ID); err != nil || w.act.AuditID == 0 || w.act.AsOrdered() {
+		return err
+	}
+	row := w.act.AuditEnd()
+	return w.t.exec(`INSERT INTO audit (at, account, address, act, detail) VALUES (?, ?, ?, ?, ?)`, toMillis(row.At), row.Account, row.Address, string(row.Act), row.Detail)
 }
 
 // changeNodes changes nodes and records the changes. list is the JSON of ids. It returns

@@ -147,7 +147,7 @@ func TestKilledActsContinue(t *testing.T) {
 					closeNow(t, d)
 					continue
 				}
-				if _, err := d.UndoAct(t.Context(), id); err != nil {
+				if _, err := d.UndoAct(t.Context(), id, "bob"); err != nil {
 					t.Fatal(err)
 				}
 				closeNow(t, d)

@@ -59,7 +59,7 @@ func finishAct(tb testing.TB, d *DB, id int64) connexa.BulkAct {
 
 func undoAct(tb testing.TB, d *DB, id int64) connexa.BulkAct {
 	tb.Helper()
-	if _, err := d.UndoAct(tb.Context(), id); err != nil {
+	if _, err := d.UndoAct(tb.Context(), id, "bob"); err != nil {
 		tb.Fatal(err)
 	}
 	return finishAct(tb, d, id)
@@ -207,7 +207,7 @@ func TestUndoRestoresEveryRow(t *testing.T) {
 				+ (SELECT count(*) FROM acts WHERE sealed IS NOT NULL)`).Scan(&left); err != nil || left != 0 {
 				t.Errorf("%d rows are left, %v", left, err)
 			}
-			if _, err := d.UndoAct(t.Context(), a.ID); connexa.CodeOf(err) != connexa.Conflict {
+			if _, err := d.UndoAct(t.Context(), a.ID, "bob"); connexa.CodeOf(err) != connexa.Conflict {
 				t.Errorf("a second undo: %v", err)
 			}
 		})
@@ -339,6 +339,45 @@ func TestActsSkipWhatTheyCannotChange(t *testing.T) {
 		if a := doAct(t, d, tt.act); a.Changed != tt.changed || a.Skipped != tt.skipped {
 			t.Errorf("%s: %d changed and %d skipped, want %d and %d", a.Kind, a.Changed, a.Skipped, tt.changed, tt.skipped)
 		}
+	}
+}
+
+// TestAuditSaysWhatActsDid starts acts that change less than they were ordered to change.
+func TestAuditSaysWhatActsDid(t *testing.T) {
+	d := openFleet(t)
+	ids := []int64{testedFleet(t, d, "192.0.2.1").ID, testedFleet(t, d, "192.0.2.2").ID}
+	set := func(value string, ids ...int64) connexa.BulkAct {
+		return doAct(t, d, connexa.NewAct{
+			Bulk: connexa.Bulk{Kind: connexa.BulkSet, Field: "city", Value: value}, IDs: ids,
+			Audit: connexa.AuditRow{At: fleetNow, Account: "ann", Act: connexa.ActNodesEdited, Detail: "ordered"},
+		})
+	}
+	rome := set("Rome", ids...)
+	set("Rome", ids...)
+	set("Oslo", ids[0], 999)
+	undoAct(t, d, rome.ID)
+
+	rows, err := d.AuditRows(t.Context(), 0, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(rows)
+	var got []string
+	for _, r := range rows {
+		text := r.Detail
+		if said, ok := connexa.AuditText(r.Detail); ok {
+			text = fmt.Sprint(said.Key, said.Args)
+		}
+		got = append(got, fmt.Sprintf("%s %s: %s", r.Account, r.Act, text))
+	}
+	want := []string{
+		"ann nodes_edited: ordered", // done as ordered
+		"ann nodes_edited: ordered", "ann nodes_edited: acts.result.none[]",
+		"ann nodes_edited: ordered", "ann nodes_edited: acts.result[1 acts.what.set[node.city Oslo]]",
+		"bob act_undone: acts.audit[acts.what.set[node.city Rome] acts.result.and[acts.result.undone[1] acts.kept[1]]]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
 	}
 }
 

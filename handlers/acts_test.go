@@ -35,7 +35,7 @@ func TestActAsksForValuesThenShowsThem(t *testing.T) {
 	if n, err := p.app.Nodes.CountNodes(t.Context(), connexa.Selection{All: true, Filter: connexa.FilterBy("tag", "berlin")}); err != nil || n != 3 {
 		t.Errorf("%d nodes with the tag, %v; want 3", n, err)
 	}
-	b.get("/audit").contains(t, "tags added: berlin").contains(t, `action="/acts/1/undo"`)
+	b.get("/audit").contains(t, "3 nodes (192.0.2): tags added: berlin").contains(t, `action="/acts/1/undo"`)
 	b.post("/acts/1/undo", "back", "/audit").leadsTo(t, "/audit")
 	b.get("/audit").contains(t, "Undone: 3 nodes restored").contains(t, "change undone").lacks(t, `action="/acts/1/undo"`)
 	if n, err := p.db.Node(t.Context(), 1); err != nil || len(n.Tags) != 0 {
@@ -177,7 +177,8 @@ func TestBinPage(t *testing.T) {
 	b.post("/acts/1/undo", "back", "/nodes").leadsTo(t, "/nodes")
 	b.get("/nodes").contains(t, "192.0.2.3").lacks(t, "192.0.2.1")
 	b.post("/bin/restore", "all", "1").hasStatus(t, http.StatusNotFound)
-	if got := p.auditActs(); strings.Count(got, "nodes_restored") != 1 || strings.Count(got, "nodes_purged") != 1 || strings.Count(got, "act_undone") != 1 {
+	b.get("/audit").contains(t, "moved to the bin: Undone: 2 nodes restored. 1 node was not restored")
+	if got := p.auditActs(); strings.Count(got, "nodes_restored") != 1 || strings.Count(got, "nodes_purged") != 1 || strings.Count(got, "act_undone") != 2 {
 		t.Errorf("audit: %s", got)
 	}
 }

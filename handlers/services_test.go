@@ -95,7 +95,7 @@ func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
 	b.post("/services/stop").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/services/stop", "id", "99").hasStatus(t, http.StatusNotFound)
 
-	want := "admin:service_stopped admin:service_started admin:node_added admin:service_started"
+	want := "admin:service_stopped admin:service_started admin:service_started admin:node_added admin:service_started"
 	if got := p.auditActs(); !strings.HasPrefix(got, want) {
 		t.Errorf("audit: %s\nwant %s…", got, want)
 	}

@@ -121,60 +121,6 @@ func changeValue(p *i18n.Printer, v any) string {
 	return p.T("acts.preview.none")
 }
 
-// ActResult says how an act or its undo ended.
-func ActResult(a connexa.BulkAct) connexa.Text {
-	var said connexa.Text
-	and := func(key string, n int) {
-		if n > 0 {
-			said = connexa.T("acts.result.and", said, connexa.T(key, n))
-		}
-	}
-	switch a.State {
-	case connexa.BulkUndone:
-		said = connexa.T("acts.result.undone", a.Restored)
-		if a.Kind == connexa.BulkDelete {
-			and("acts.kept.delete", a.Kept)
-		} else {
-			and("acts.kept", a.Kept)
-		}
-		return said
-	case connexa.BulkCancelled:
-		if a.Kind.OnServices() {
-			return connexa.T("acts.result.cancelled."+string(a.Kind), a.Changed, a.Total)
-		}
-		return connexa.T("acts.result.cancelled", a.Changed-a.Restored-a.Kept, a.Total)
-	default: // BulkDone
-	}
-	switch a.Kind {
-	case connexa.BulkDelete:
-		return connexa.T("nodes.deleted", a.Changed)
-	case connexa.BulkRestore, connexa.BulkPurge:
-		said = connexa.T("acts.result."+string(a.Kind), a.Changed)
-		and("acts.skipped.restore", a.Skipped)
-		return said
-	case connexa.BulkStart:
-		said = connexa.T("services.started", a.Changed)
-		and("acts.same.start", a.Processed-a.Changed-a.Skipped)
-		and("acts.skipped.start", a.Skipped)
-		return said
-	case connexa.BulkStop:
-		said = connexa.T("services.stopped", a.Changed)
-		and("acts.same.stop", a.Processed-a.Changed)
-		return said
-	default: // an edit
-	}
-	said = connexa.T("acts.result", a.Changed, a.What())
-	if a.Changed == 0 {
-		said = connexa.T("acts.result.none")
-	}
-	if a.Kind == connexa.BulkAddTags {
-		and("acts.skipped.tags", a.Skipped)
-	} else {
-		and("acts.skipped.login", a.Skipped)
-	}
-	return said
-}
-
 // ActToast says how an act ended, with a button that undoes it, or that it goes on in the
 // background.
 func ActToast(a connexa.BulkAct) Toast {
@@ -185,7 +131,7 @@ func ActToast(a connexa.BulkAct) Toast {
 		}
 		return Toast{Tone: ToneGood, Text: connexa.T("acts.started", total)}
 	}
-	t := Toast{Tone: ToneGood, Text: ActResult(a)}
+	t := Toast{Tone: ToneGood, Text: a.Result()}
 	if a.Skipped > 0 || a.Kept > 0 || a.Changed == 0 {
 		t.Tone = ToneWarn
 	}

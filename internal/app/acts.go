@@ -26,7 +26,7 @@ type actStore interface {
 	AdvanceAct(ctx context.Context, id int64) (connexa.ActStep, error)
 	ConfirmAct(ctx context.Context, id int64, audit connexa.AuditRow) (connexa.BulkAct, error)
 	CancelAct(ctx context.Context, id int64) (connexa.BulkAct, error)
-	UndoAct(ctx context.Context, id int64) (connexa.BulkAct, error)
+	UndoAct(ctx context.Context, id int64, account string) (connexa.BulkAct, error)
 	Act(ctx context.Context, id int64) (connexa.BulkAct, error)
 	LiveActs(ctx context.Context, endedSince time.Time) ([]connexa.BulkAct, error)
 	ActsOfAudit(ctx context.Context, rows []int64) (map[int64]connexa.BulkAct, error)
@@ -95,21 +95,11 @@ func (a *Acts) start(ctx context.Context, n connexa.NewAct, what connexa.Text) (
 
 // auditRow returns the row of the audit table about an act on the nodes that what names.
 func (a *Acts) auditRow(ctx context.Context, b *connexa.Bulk, what connexa.Text) connexa.AuditRow {
-	row := a.env.auditRow(ctx, connexa.ActNodesEdited, connexa.T("acts.audit", what, b.What()))
-	switch b.Kind {
-	case connexa.BulkDelete:
-		row.Act, row.Detail = connexa.ActNodesDeleted, connexa.AuditDetail(what)
-	case connexa.BulkRestore:
-		row.Act, row.Detail = connexa.ActNodesRestored, connexa.AuditDetail(what)
-	case connexa.BulkPurge:
-		row.Act, row.Detail = connexa.ActNodesPurged, connexa.AuditDetail(what)
-	case connexa.BulkStart:
-		row.Act, row.Detail = connexa.ActServiceStarted, connexa.AuditDetail(what)
-	case connexa.BulkStop:
-		row.Act, row.Detail = connexa.ActServiceStopped, connexa.AuditDetail(what)
-	default: // an edit
+	detail := what
+	if b.Kind.Act() == connexa.ActNodesEdited {
+		detail = connexa.T("acts.audit", what, b.What())
 	}
-	return row
+	return a.env.auditRow(ctx, b.Kind.Act(), detail)
 }
 
 // checkExposure returns an error if the act would weaken the encryption of a node and ctx
@@ -177,7 +167,8 @@ func (a *Acts) UndoAct(ctx context.Context, id int64) (connexa.BulkAct, error) {
 	} else if exposes && !Proved(ctx) {
 		return connexa.BulkAct{}, connexa.Errorf(connexa.Forbidden, "account.proof.acts")
 	}
-	act, err := a.store.UndoAct(ctx, id)
+	by, _ := Actor(ctx)
+	act, err := a.store.UndoAct(ctx, id, by)
 	if err != nil {
 		return act, err
 	}

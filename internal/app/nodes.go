@@ -222,6 +222,6 @@ func nodesOf(n int, s connexa.Selection) connexa.Text {
 	case s.Filter.IsZero():
 		return connexa.T("audit.nodes.all", n)
 	default:
-		return connexa.T("audit.nodes.filter", n, s.Filter.Values().Encode())
+		return connexa.T("audit.nodes.filter", n, s.Filter.String())
 	}
 }

@@ -49,6 +49,24 @@ func (k BulkKind) Resets() bool {
 	return k == BulkPassword || k == BulkLogin || k == BulkLogins || k == BulkReset
 }
 
+// Act returns the act that the audit table records.
+func (k BulkKind) Act() Act {
+	switch k {
+	case BulkDelete:
+		return ActNodesDeleted
+	case BulkRestore:
+		return ActNodesRestored
+	case BulkPurge:
+		return ActNodesPurged
+	case BulkStart:
+		return ActServiceStarted
+	case BulkStop:
+		return ActServiceStopped
+	default: // an edit
+		return ActNodesEdited
+	}
+}
+
 // BulkState is the state of a bulk act.
 type BulkState string
 
@@ -209,6 +227,78 @@ func (a *BulkAct) Progress() (done, total int) {
 		return a.Restored + a.Kept, a.Changed
 	}
 	return a.Processed, a.Total
+}
+
+// AsOrdered reports whether the act, or its undo, changed every node that it was ordered
+// to change.
+func (a *BulkAct) AsOrdered() bool {
+	if a.State == BulkUndone {
+		return a.Kept == 0
+	}
+	return a.Changed == a.Total
+}
+
+// Result says how the act or its undo ended.
+func (a *BulkAct) Result() Text {
+	var said Text
+	and := func(key string, n int) {
+		if n > 0 {
+			said = T("acts.result.and", said, T(key, n))
+		}
+	}
+	switch a.State {
+	case BulkUndone:
+		said = T("acts.result.undone", a.Restored)
+		if a.Kind == BulkDelete {
+			and("acts.kept.delete", a.Kept)
+		} else {
+			and("acts.kept", a.Kept)
+		}
+		return said
+	case BulkCancelled:
+		if a.Kind.OnServices() {
+			return T("acts.result.cancelled."+string(a.Kind), a.Changed, a.Total)
+		}
+		return T("acts.result.cancelled", a.Changed-a.Restored-a.Kept, a.Total)
+	default: // BulkDone
+	}
+	switch a.Kind {
+	case BulkDelete:
+		return T("nodes.deleted", a.Changed)
+	case BulkRestore, BulkPurge:
+		said = T("acts.result."+string(a.Kind), a.Changed)
+		and("acts.skipped.restore", a.Skipped)
+		return said
+	case BulkStart:
+		said = T("services.started", a.Changed)
+		and("acts.same.start", a.Processed-a.Changed-a.Skipped)
+		and("acts.skipped.start", a.Skipped)
+		return said
+	case BulkStop:
+		said = T("services.stopped", a.Changed)
+		and("acts.same.stop", a.Processed-a.Changed)
+		return said
+	default: // an edit
+	}
+	said = T("acts.result", a.Changed, a.What())
+	if a.Changed == 0 {
+		said = T("acts.result.none")
+	}
+	if a.Kind == BulkAddTags {
+		and("acts.skipped.tags", a.Skipped)
+	} else {
+		and("acts.skipped.login", a.Skipped)
+	}
+	return said
+}
+
+// AuditEnd returns the row of the audit table about the end of an act or its undo.
+func (a *BulkAct) AuditEnd() AuditRow {
+	row := AuditRow{At: a.EndedAt, Account: a.Account, Act: a.Kind.Act(), Detail: AuditDetail(a.Result())}
+	if a.State == BulkUndone {
+		row.Act, row.Detail = ActUndone, AuditDetail(T("acts.audit", a.What(), a.Result()))
+	}
+	return row
 }
 
 // NewLogin is the new login and password of one node. An empty value keeps the old one.
