@@ -94,6 +94,9 @@ func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
 	b.post("/services/stop", "all", "1").contains(t, "Stop 3 services?")
 	b.post("/services/stop").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/services/stop", "id", "99").hasStatus(t, http.StatusNotFound)
+	for _, path := range []string{"/services/start", "/services/stop"} {
+		b.post(path, "all", "1", "q", "nothing").hasStatus(t, http.StatusNotFound).contains(t, "These nodes no longer exist").lacks(t, "delete")
+	}
 
 	want := "admin:service_stopped admin:service_started admin:service_started admin:node_added admin:service_started"
 	if got := p.auditActs(); !strings.HasPrefix(got, want) {

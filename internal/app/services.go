@@ -44,7 +44,7 @@ func (a *Services) PlanServices(ctx context.Context, s connexa.Selection, kind c
 	switch {
 	case err != nil:
 	case p.Nodes == 0:
-		err = connexa.Errorf(connexa.NotFound, "nodes.delete.gone")
+		err = connexa.Errorf(connexa.NotFound, "acts.gone")
 	case kind == connexa.BulkStop && p.On == 0:
 		err = connexa.Errorf(connexa.Conflict, "services.stop.none", p.Nodes)
 	case kind == connexa.BulkStart && p.On == p.Nodes:
