@@ -43,6 +43,7 @@ func TestActAsksForValuesThenShowsThem(t *testing.T) {
 	}
 	b.post("/acts/1/undo").hasStatus(t, http.StatusConflict)
 	b.post("/acts/9/undo").hasStatus(t, http.StatusNotFound)
+	b.post("/acts", with("act", "set", "act_field", "country", "act_value", "Germany")...).hasStatus(t, http.StatusUnprocessableEntity).contains(t, "“Germany” is not a country code")
 	b.post("/acts", with("act", "explode")...).hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/acts", with("act", "purge")...).hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/acts", "act", "reset").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Select at least one node")
@@ -133,7 +134,8 @@ func TestLoginsFromAList(t *testing.T) {
 	}
 	b.post("/acts", "all", "1", "q", "192.0.2", "act", "logins").hasStatus(t, http.StatusOK).contains(t, `enctype="multipart/form-data"`).contains(t, `type="file"`)
 	upload("").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "Choose a file")
-	upload("203.0.113.9,x,Secret-1\n").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "No line of the list has a node").lacks(t, "Secret-1")
+	upload("203.0.113.9,x,Secret-1\n").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "No line of the list changes a node").contains(t, "1 line changes nothing").
+		contains(t, "Line 1: The selection has no node at 203.0.113.9").lacks(t, "Secret-1")
 
 	asked := upload("192.0.2.1,alpha,Secret-1\n192.0.2.2:1723,beta,Secret-2\n192.0.2.3,ops9,Secret-3\n192.0.2.3,nobody,Secret-4\n198.51.100.1,gamma,Secret-5\n192.0.2.1,delta,Secret-6\n").hasStatus(t, http.StatusOK)
 	asked.contains(t, "3 lines have a node").contains(t, "3 lines change nothing").contains(t, "Line 4: The selection has several nodes at 192.0.2.3").
@@ -175,9 +177,9 @@ func TestBinPage(t *testing.T) {
 	b.post("/bin/purge", "ids", "1", "yes", "1", "count", "1").leadsTo(t, "/bin")
 	// The deletion can be undone as far as the bin goes.
 	b.post("/acts/1/undo", "back", "/nodes").leadsTo(t, "/nodes")
+	b.get("/audit").contains(t, "moved to the bin: Undone: 2 nodes restored. 1 node was not restored")
 	b.get("/nodes").contains(t, "192.0.2.3").lacks(t, "192.0.2.1")
 	b.post("/bin/restore", "all", "1").hasStatus(t, http.StatusNotFound)
-	b.get("/audit").contains(t, "moved to the bin: Undone: 2 nodes restored. 1 node was not restored")
 	if got := p.auditActs(); strings.Count(got, "nodes_restored") != 1 || strings.Count(got, "nodes_purged") != 1 || strings.Count(got, "act_undone") != 2 {
 		t.Errorf("audit: %s", got)
 	}

@@ -83,6 +83,9 @@ func ConfirmAct(p *i18n.Printer, q ActQuestion) Confirm {
 		c.URL = "/acts/" + strconv.FormatInt(q.Draft, 10) + "/confirm"
 	case q.Input.Kind == connexa.BulkLogins:
 		c.URL, c.Upload, c.InDialog = "/acts/logins", true, true
+		if q.List != nil {
+			c.Body = loginList(q.List.LoginList)
+		}
 		return c
 	}
 	if !q.isLast() {

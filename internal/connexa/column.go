@@ -132,7 +132,7 @@ func (c *Column) parse(s string, errs FieldErrors) string {
 func checkCountry(s string) (string, Text) {
 	code := strings.ToUpper(s)
 	if code != "" && !KnownCountry(code) {
-		return code, T("field.country", code)
+		return code, T("field.country", s)
 	}
 	return code, Text{}
 }
