@@ -70,8 +70,10 @@ var openings = []struct {
 		b.waitLive()
 		b.fillField("#q", "status:")
 		b.waitTrue(`!document.querySelector("#q-options").hidden`)
-		b.pressKey("ArrowDown")
-		b.waitTrue(`document.querySelector("#q-options [aria-selected=true]")`)
+		waitUntil(b.t, patience, func() error { // an answer to the last letter may come later
+			b.pressKey("ArrowDown")
+			return b.checkOnce(`document.querySelector("#q-options [aria-selected=true]")`)
+		})
 	}},
 	{"unread filter", "/nodes", func(b *tab) {
 		b.waitLive()

@@ -31,6 +31,7 @@ func TestDay(t *testing.T) {
 			needTunnels(t)
 			p := startPanel(t)
 			live, silent := p.addTestedFleet(*dayNodes, 24, "good=1")
+			p.newClient().useServicePorts()
 			b := p.openTab(t)
 			b.logIn()
 			l.applyTo(b)

@@ -46,9 +46,9 @@ func getThrough(ctx context.Context, proxy, page string) (string, error) {
 // useServicePorts gives the panel ports for services and returns the first one. They
 // avoid the services of other panels on this machine.
 func (c *client) useServicePorts() int {
-	first := 21000 + 10*rand.IntN(800)
+	first := 21000 + 40*rand.IntN(200)
 	c.postForm("/settings/services", url.Values{
-		"service_listen": {"127.0.0.1"}, "service_first_port": {strconv.Itoa(first)}, "service_last_port": {strconv.Itoa(first + 9)}, "service_clients": {""},
+		"service_listen": {"127.0.0.1"}, "service_first_port": {strconv.Itoa(first)}, "service_last_port": {strconv.Itoa(first + 39)}, "service_clients": {""},
 		"vpn_listen": {""}, "vpn_first_port": {"11000"}, "vpn_last_port": {"19999"},
 	})
 	return first
