@@ -47,8 +47,8 @@ func (w *importWriter) noteAdded(ctx context.Context, tx *sql.Tx, before int64) 
 func (w *importWriter) noteChanged(ctx context.Context, tx *sql.Tx, was, n *connexa.Node, fields []string, mac []byte, at int64) error {
 	changes := map[string]fieldChange{serverField: {was.HostPort(), was.HostPort()}}
 	var password []byte
-	var then sql.NullInt64
-	if err := tx.QueryRowContext(ctx, `SELECT password, import_id FROM nodes WHERE id = ?`, was.ID).Scan(&password, &then); err != nil {
+	var then, changedThen sql.NullInt64
+	if err := tx.QueryRowContext(ctx, `SELECT password, import_id, changed_at FROM nodes WHERE id = ?`, was.ID).Scan(&password, &then, &changedThen); err != nil {
 		return fmt.Errorf("record a change: %w", err)
 	}
 	for _, field := range fields {
@@ -60,9 +60,7 @@ func (w *importWriter) noteChanged(ctx context.Context, tx *sql.Tx, was, n *conn
 		password, mac = nil, nil
 	}
 	var earlier, earlierPassword []byte
-	var earlierThen sql.NullInt64
-	err := tx.QueryRowContext(ctx, `SELECT fields, password, import_then FROM import_changes WHERE import_id = ? AND node_id = ?`, w.imp.ID, was.ID).
-		Scan(&earlier, &earlierPassword, &earlierThen)
+	err := tx.QueryRowContext(ctx, `SELECT fields, password FROM import_changes WHERE import_id = ? AND node_id = ?`, w.imp.ID, was.ID).Scan(&earlier, &earlierPassword)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
@@ -78,14 +76,13 @@ func (w *importWriter) noteChanged(ctx context.Context, tx *sql.Tx, was, n *conn
 			}
 			changes[field] = c
 		}
-		then = earlierThen
 		if earlierPassword != nil {
 			password = earlierPassword
 		}
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO import_changes (import_id, node_id, at, import_then, fields, password, password_mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+	_, err = tx.ExecContext(ctx, `INSERT INTO import_changes (import_id, node_id, at, import_then, fields, password, password_mac, changed_then) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 		ON CONFLICT DO UPDATE SET at = ?3, fields = ?5, password = ?6, password_mac = coalesce(?7, password_mac)`,
-		w.imp.ID, was.ID, at, then, asJSON(changes), password, mac)
+		w.imp.ID, was.ID, at, then, asJSON(changes), password, mac, changedThen)
 	if err != nil {
 		return fmt.Errorf("record a change: %w", err)
 	}
@@ -183,11 +180,13 @@ func (d *DB) PlanUndo(ctx context.Context, id int64) (plan connexa.UndoPlan, err
 
 // changeRecord is a row of import_changes.
 type changeRecord struct {
-	node     int64
-	then     sql.NullInt64
-	fields   map[string]fieldChange
-	password []byte
-	mac      []byte
+	node        int64
+	at          int64 // the changed_at that the import gave the node
+	then        sql.NullInt64
+	changedThen sql.NullInt64 // NULL in records of earlier versions
+	fields      map[string]fieldChange
+	password    []byte
+	mac         []byte
 }
 
 // restoration is what an undo changes in one node.
@@ -236,10 +235,10 @@ func (r *changeRecord) applyBefore(k *known) (out restoration, kept bool) {
 // changesOf reads the next records of an import, in the order of nodes.
 func (d *DB) changesOf(ctx context.Context, q querier, id, after int64) ([]changeRecord, error) {
 	var list []changeRecord
-	for scan := range eachRow(q.QueryContext(ctx, `SELECT node_id, import_then, fields, password, password_mac FROM `+changedNodes+` AND node_id > ?2 ORDER BY node_id LIMIT ?3`, id, after, undoBatch)) {
+	for scan := range eachRow(q.QueryContext(ctx, `SELECT node_id, at, import_then, changed_then, fields, password, password_mac FROM `+changedNodes+` AND node_id > ?2 ORDER BY node_id LIMIT ?3`, id, after, undoBatch)) {
 		var r changeRecord
 		var fields []byte
-		if err := scan(&r.node, &r.then, &fields, &r.password, &r.mac); err != nil {
+		if err := scan(&r.node, &r.at, &r.then, &r.changedThen, &fields, &r.password, &r.mac); err != nil {
 			return nil, err
 		}
 		if err := json.Unmarshal(fields, &r.fields); err != nil {
@@ -351,7 +350,11 @@ func (d *DB) restoreNode(ctx context.Context, tx *sql.Tx, i connexa.Import, r *c
 	if err != nil {
 		return false, err
 	}
-	values := append(d.ring.nodeValues(n, password), toMillis(d.now()), n.ID)
+	changed := toMillis(d.now())
+	if r.changedThen.Valid && toMillis(k.ChangedAt) == r.at { // the node is as it was
+		changed = r.changedThen.Int64
+	}
+	values := append(d.ring.nodeValues(n, password), changed, n.ID)
 	if _, err := tx.ExecContext(ctx, updateNodeSQL("changed_at"), values...); err != nil {
 		return false, fmt.Errorf("restore node %d: %w", n.ID, err)
 	}

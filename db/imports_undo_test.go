@@ -173,6 +173,27 @@ func TestUndoOfTwoChanges(t *testing.T) {
 	}
 }
 
+// TestUndoInReverse undoes imports from the last to the first.
+func TestUndoInReverse(t *testing.T) {
+	d := openFleet(t)
+	clockAhead(d)
+	first := newPreview(t, d, typedRow("192.0.2.1 ops a Rome", "192.0.2.2 ops a Rome"))
+	confirmImport(t, d, first, "")
+	second := newPreview(t, d, typedRow("192.0.2.1 ops b Rome", "192.0.2.2 ops a Oslo"))
+	confirmImport(t, d, second, connexa.TakeTheirs)
+	if plan, err := d.PlanUndo(t.Context(), first); err != nil || plan.Remove != 0 {
+		t.Errorf("the undo of the first import would be %+v, %v", plan, err)
+	}
+	undoImport(t, d, second, -1)
+	if got, want := fleetText(t, d), []string{"192.0.2.1 ops a Rome []", "192.0.2.2 ops a Rome []"}; !slices.Equal(got, want) {
+		t.Errorf("after the undo of the second import\n got %q\nwant %q", got, want)
+	}
+	undoImport(t, d, first, -1)
+	if got := fleetText(t, d); len(got) != 0 {
+		t.Errorf("after the undo of both imports there is %q", got)
+	}
+}
+
 func TestUndoExpires(t *testing.T) {
 	d := openFleet(t)
 	id := newPreview(t, d, typedRow("192.0.2.1 ops a Rome"))

@@ -302,7 +302,7 @@ CREATE TABLE import_changes (
     import_then  INTEGER,          -- the import_id of the node before
     fields       TEXT    NOT NULL, -- JSON: the values before and after, by field, without the password
     password     BLOB,             -- sealed, before; NULL: not changed
-    password_mac BLOB,             -- after
+    password_mac BLOB, changed_then INTEGER,             -- after
     PRIMARY KEY (import_id, node_id)
 ) STRICT, WITHOUT ROWID;
 
