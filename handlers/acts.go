@@ -204,6 +204,9 @@ func (h *Handlers) changeAct(w http.ResponseWriter, r *http.Request, change func
 // actStarted says how an act ended, or that it goes on in the background. The page is
 // loaded again, because the act may have changed any of its rows.
 func (h *Handlers) actStarted(w http.ResponseWriter, r *http.Request, act connexa.BulkAct, back string) error {
+	if !act.State.Live() {
+		h.told.noteAct(act)
+	}
 	h.flashToast(w, r, views.ActToast(act))
 	return h.redirectTo(w, r, back)
 }

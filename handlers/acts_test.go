@@ -260,6 +260,16 @@ func TestLargeActsShowTheirProgress(t *testing.T) {
 	if got := drawn(); got != "" {
 		t.Errorf("the toast comes again: %s", got)
 	}
+
+	// An act that ends before the next page opens its stream is told there, once.
+	start()
+	p.runActs(3)
+	for i, want := range []int{1, 0} {
+		v = viewer{h: p.h, page: &pageStream{}}
+		if got := drawn(); strings.Count(got, "data-toast") != want {
+			t.Errorf("page %d: the stream draws %s", i, got)
+		}
+	}
 }
 
 // Services of many nodes are switched in the background. A deletion stops them at once,

@@ -2,8 +2,10 @@ package handlers
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/a-h/templ"
@@ -217,6 +219,38 @@ func (v *viewer) drawDue(ctx context.Context, now time.Time) error {
 	return v.stream.send(ctx, parts...)
 }
 
+// toldActs are the ends of bulk acts that their account was told. The zero value is ready to
+// use.
+type toldActs struct {
+	mu   sync.Mutex
+	ends map[actEnd]time.Time
+}
+
+// actEnd is the end of an act or of its undo.
+type actEnd struct {
+	id    int64
+	state connexa.BulkState
+}
+
+// toldKept is longer than an act that ended is listed.
+const toldKept = time.Minute
+
+// noteAct notes the end of an act and reports whether it was not noted before.
+func (t *toldActs) noteAct(a connexa.BulkAct) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, end := time.Now(), actEnd{a.ID, a.State}
+	if _, told := t.ends[end]; told {
+		return false
+	}
+	maps.DeleteFunc(t.ends, func(_ actEnd, at time.Time) bool { return now.Sub(at) > toldKept })
+	if t.ends == nil {
+		t.ends = make(map[actEnd]time.Time)
+	}
+	t.ends[end] = now
+	return true
+}
+
 func (v *viewer) drawPanel(ctx context.Context, now time.Time) ([]templ.Component, error) {
 	if v.page.panel == nil {
 		return nil, nil
@@ -267,11 +301,15 @@ func (v *viewer) drawRuns(ctx context.Context, now time.Time) ([]templ.Component
 }
 
 // drawEnded returns toasts about the acts of this account that the page has shown and that
-// ended since.
+// ended since. The first drawing also has those that ended while no page of the account
+// was open, such as between the form that started them and the next page.
 func (v *viewer) drawEnded(ctx context.Context, live, ended []connexa.BulkAct) []templ.Component {
 	var parts []templ.Component
 	for _, a := range ended {
-		if v.acts[a.ID] && a.Account == accountOf(ctx).name {
+		if a.Account != accountOf(ctx).name {
+			continue
+		}
+		if untold := v.h.told.noteAct(a); v.acts[a.ID] || v.acts == nil && untold {
 			parts = append(parts, views.ToastPartial(views.ActToast(a)))
 		}
 	}

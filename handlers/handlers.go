@@ -82,7 +82,8 @@ type Handlers struct {
 	log       *slog.Logger
 	noTunnels connexa.Text // Deps.NoTunnels
 	streams   streamLimiter
-	shared    sharedParts    // of the streams
+	shared    sharedParts // of the streams
+	told      toldActs
 	sessions  sessionMonitor // sessions that have streams
 	times     conns.Times
 	compress  compression
