@@ -45,11 +45,12 @@
       if (!answer.ok) return close();
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (signal.aborted || document.activeElement !== input()) return;
+      const chosen = active()?.dataset.text; // before the answer to the last letter came
       list().replaceChildren(...page.body.children);
       one("#q-count").textContent = one("[data-count]", list()).textContent;
       list().hidden = options().length === 0;
       input().setAttribute("aria-expanded", String(isOpen()));
-      choose(first ? options()[0] : null);
+      choose(options().find((option) => option.dataset.text === chosen) ?? (first ? options()[0] : null));
     } catch (error) {
       if (error.name !== "AbortError") close();
     }
