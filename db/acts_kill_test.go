@@ -179,6 +179,7 @@ func startAct(tb testing.TB, d *DB, n connexa.NewAct) int64 {
 		}
 		return a.ID
 	}
+	d.inlineJobs = 0
 	if _, err := d.StartRun(tb.Context(), connexa.NewRun{Kind: connexa.RunPing, Selection: connexa.Selection{IDs: n.IDs}}); err != nil {
 		tb.Fatal(err)
 	}

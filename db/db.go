@@ -48,6 +48,7 @@ type DB struct {
 	pruning     pruning   // used by Prune only
 	bin         binSchema // set by Open
 	stmtTx      stmtTx    // guarded by the writer's connection
+	inlineJobs  int       // normally inlineJobs
 	lastImport  int64     // id of the last import of earlier processes, set by Open
 }
 
@@ -60,7 +61,7 @@ const File = "connexa.db"
 func Open(ctx context.Context, o Options) (*DB, error) { return openWithSchema(ctx, o, migrations.FS) }
 
 func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
-	d := &DB{now: o.Now, log: o.Log, onWrite: o.OnWrite, feed: newNodeFeed()}
+	d := &DB{now: o.Now, log: o.Log, onWrite: o.OnWrite, feed: newNodeFeed(), inlineJobs: inlineJobs}
 	if d.now == nil {
 		d.now = time.Now
 	}

@@ -14,8 +14,12 @@ import (
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
+// inlineJobs is the maximum number of jobs that StartRun inserts itself. That takes about
+// 20 µs each, while adding them in batches beside the first results costs the run three times as much.
+const inlineJobs = 10_000
+
 // StartRun inserts a run and its jobs. The run joins the live jobs of that kind that its
-// nodes have. If it has more than actBatch nodes, AdvanceAct adds the jobs. It returns
+// nodes have. If it has more than inlineJobs nodes, AdvanceAct adds the jobs. It returns
 // Invalid if there are no nodes.
 func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error) {
 	var run connexa.Run
@@ -24,7 +28,7 @@ func (d *DB) StartRun(ctx context.Context, n connexa.NewRun) (connexa.Run, error
 		if err != nil {
 			return err
 		}
-		if len(ids) <= actBatch {
+		if len(ids) <= d.inlineJobs {
 			run, err = d.startRun(t, n, ids)
 			return err
 		}

@@ -324,8 +324,8 @@ func TestServicesOfManyNodes(t *testing.T) {
 func TestJobsOfLargeRuns(t *testing.T) {
 	p := startPanel(t)
 	b := p.newBrowser().logIn()
-	const many = app.SmallAct + 1
-	p.addMany(many)
+	const many = 10_001
+	p.largeFleet(many)
 	jobs := func() int {
 		t.Helper()
 		counts, err := p.db.CountLiveJobs(t.Context())
@@ -335,7 +335,7 @@ func TestJobsOfLargeRuns(t *testing.T) {
 		return counts[0].Queued
 	}
 	b.post("/runs", "kind", "ping", "all", "1").leadsTo(t, "/runs/1")
-	b.get("/runs/1").contains(t, "0 of 501").contains(t, `id="run-bar-1"`).lacks(t, "act-bar")
+	b.get("/runs/1").contains(t, "0 of 10,001").contains(t, `id="run-bar-1"`).lacks(t, "act-bar")
 	if n := jobs(); n != 0 {
 		t.Errorf("%d jobs were added in the request", n)
 	}
@@ -344,7 +344,7 @@ func TestJobsOfLargeRuns(t *testing.T) {
 	if n := jobs(); n != many {
 		t.Errorf("%d jobs, want %d", n, many)
 	}
-	b.get("/audit").contains(t, "501").lacks(t, "acts.")
+	b.get("/audit").contains(t, "10,001").lacks(t, "acts.")
 
 	b.post("/runs/1/cancel").leadsTo(t, "/runs/1")
 	b.post("/runs", "kind", "ping", "all", "1").leadsTo(t, "/runs/2")
