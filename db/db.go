@@ -48,7 +48,7 @@ type DB struct {
 	pruning     pruning   // used by Prune only
 	bin         binSchema // set by Open
 	stmtTx      stmtTx    // guarded by the writer's connection
-	inlineJobs  int       // normally inlineJobs
+	inlineJobs  int       // normally maxInlineJobs
 	lastImport  int64     // id of the last import of earlier processes, set by Open
 }
 
@@ -61,7 +61,7 @@ const File = "connexa.db"
 func Open(ctx context.Context, o Options) (*DB, error) { return openWithSchema(ctx, o, migrations.FS) }
 
 func openWithSchema(ctx context.Context, o Options, schema fs.FS) (_ *DB, err error) {
-	d := &DB{now: o.Now, log: o.Log, onWrite: o.OnWrite, feed: newNodeFeed(), inlineJobs: inlineJobs}
+	d := &DB{now: o.Now, log: o.Log, onWrite: o.OnWrite, feed: newNodeFeed(), inlineJobs: maxInlineJobs}
 	if d.now == nil {
 		d.now = time.Now
 	}

@@ -99,7 +99,7 @@ type upload struct {
 	field string
 	// template is the id of the template. It comes before the text.
 	template int64
-	test     connexa.ImportTest // empty: that of the template
+	test     connexa.ImportTest // if empty, that of the template
 }
 
 // readUpload reads the parts in their order. It never holds a whole file in memory or

@@ -21,7 +21,7 @@ func importWithURL(id int64) string { return "/imports?template=" + strconv.Form
 
 // TemplateForm is the form of a template.
 type TemplateForm struct {
-	ID        int64 // 0: a new template
+	ID        int64 // zero for a new template
 	Called    string
 	From      int64 // the import whose columns it takes, or 0
 	Input     connexa.TemplateInput

@@ -75,7 +75,7 @@ type Import struct {
 	Confirmed  bool // it is written without waiting once it is read
 	Test       ImportTest
 	Choice     Choice
-	TemplateID int64 // of the template that it was started with; zero: none
+	TemplateID int64 // of the template that it was started with, or zero
 	// Decided reports that the user made a choice for all conflicts. Before that, the file
 	// wins where only the password differs.
 	Decided bool
@@ -155,14 +155,14 @@ type ImportPlan struct {
 // from earlier lines of the file.
 type ConflictGroup struct {
 	ID           int64
-	Fields       []string // those that differ; nil: not known
+	Fields       []string // the fields that differ, or nil if an earlier version did not store them
 	Twin         bool     // they are compared with earlier lines of the file, not with nodes
 	Resets       bool     // TakeTheirs would reset validated nodes
 	Both         bool     // KeepBoth may be chosen
 	Passwords    bool     // the password differs
 	PasswordOnly bool     // and nothing else does
 	Lines        int
-	Choice       Choice         // for the lines without their own; empty: that of the import
+	Choice       Choice         // for the lines without their own choice; if empty, the import's choice applies
 	Own          map[Choice]int // number of lines with their own choice
 }
 
@@ -256,8 +256,8 @@ type ImportLine struct {
 	Country string
 	Problem Text // of a bad line
 	Differs []Difference
-	Choice  Choice // of a conflict; empty: that of its group
-	// GroupChoice is the choice for its group; empty: that of the import.
+	Choice  Choice // of a conflict; if empty, GroupChoice applies
+	// GroupChoice is the choice for its group. If it is empty, the import's choice applies.
 	GroupChoice Choice
 	Both        bool // KeepBoth may be chosen
 	// PasswordOnly reports that only the password differs from the node's.

@@ -18,7 +18,7 @@ type Template struct {
 	// only to files with the same header or, without one, with the same number of columns.
 	Reading   ImportOptions
 	Headed    bool       // the mapping belongs to a header
-	Choice    Choice     // for conflicts; empty: that of an import without a template
+	Choice    Choice     // for conflicts; if empty, that of an import without a template
 	Test      ImportTest // after the import
 	ChangedAt time.Time
 }

@@ -11,7 +11,7 @@ import (
 // connection. They contain no login and no password, so every PPTP connection becomes a
 // bad line, with a form to fill in.
 type phonebook struct {
-	line    int // of the section; 0: no connection is open
+	line    int // of the section, or 0 if no connection is open
 	name    string
 	address string
 	kind    string // Type
