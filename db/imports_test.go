@@ -468,6 +468,50 @@ func TestPlanImport_FollowsEachChoice(t *testing.T) {
 	}
 }
 
+// TestImportOfManyWindows interrupts an import after each batch. Each call continues with
+// the first unwritten line.
+func TestImportOfManyWindows(t *testing.T) {
+	d := openFleet(t)
+	var lines, want []string
+	for i := range 10 {
+		lines = append(lines, fmt.Sprintf("192.0.2.%d ops a", 1+i*7%10))
+		want = append(want, fmt.Sprintf("192.0.2.%d", 1+i))
+	}
+	id := newPreview(t, d, typedRow(lines...))
+	if err := d.ConfirmImport(t.Context(), id, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	for done := false; !done; calls++ {
+		if calls > len(lines) {
+			t.Fatal("the import does not end")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		err := d.writeImport(ctx, importWriter{db: d, imp: importOf(t, d, id), onProgress: cancel, window: 4, page: 2})
+		if done = err == nil; !done && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		cancel()
+	}
+	if err := d.EndImport(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if i := importOf(t, d, id); i.Added != len(lines) || i.Written != len(lines) || calls < 3 {
+		t.Errorf("%d calls: %+v", calls, i)
+	}
+	page, err := d.ListNodes(t.Context(), connexa.ListQuery{Sort: connexa.Sort{Key: connexa.SortAddress}, Size: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range page.Nodes {
+		got = append(got, n.Address)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestCorrectLine_OnlyBadOnesOfItsImport(t *testing.T) {
 	d := openFleet(t)
 	bad := connexa.ImportRow{Line: 2, Problem: connexa.T("import.bad.form"), Raw: "x", Columns: []string{"address", "", "login"}}

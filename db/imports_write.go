@@ -21,7 +21,12 @@ func (d *DB) WriteImport(ctx context.Context, i connexa.Import, onProgress func(
 	if err := d.dropText(ctx, i.ID); err != nil {
 		return err
 	}
-	w := importWriter{db: d, imp: i, onProgress: onProgress}
+	return d.writeImport(ctx, importWriter{db: d, imp: i, onProgress: onProgress, window: importWindow, page: importPage})
+}
+
+// writeImport writes the new nodes and the conflicts.
+func (d *DB) writeImport(ctx context.Context, w importWriter) error {
+	i := w.imp
 	var err error
 	if w.choices, err = d.groupChoices(ctx, i.ID); err != nil {
 		return err
@@ -46,6 +51,8 @@ type importWriter struct {
 	insert     *sql.Stmt                // of insertWidth nodes
 	choices    map[int64]connexa.Choice // for groups of conflicts
 	onProgress func()
+	window     int // normally importWindow
+	page       int // normally importPage
 }
 
 // ready is a line with the values of its node.
@@ -156,8 +163,8 @@ type sealedLine struct {
 // readWindow returns the window after the line drained. It reads in short queries, because
 // the write-ahead log cannot be reset during one.
 func (w *importWriter) readWindow(ctx context.Context, drained int64) window {
-	win := window{lines: make([]sealedLine, 0, min(importWindow, w.imp.Todo)), end: drained}
-	for more := true; more && len(win.lines) < importWindow && win.err == nil; {
+	win := window{lines: make([]sealedLine, 0, min(w.window, w.imp.Todo)), end: drained}
+	for more := true; more && len(win.lines) < w.window && win.err == nil; {
 		more = false
 		win.err = w.eachSealed(ctx, `class = 'new' AND id > ? ORDER BY id LIMIT ?`, func(l sealedLine) error {
 			row, err := w.db.ring.openLine(l.sealed)
@@ -167,7 +174,7 @@ func (w *importWriter) readWindow(ctx context.Context, drained int64) window {
 			l.key = addressKey(strings.ToLower(row.Input.Address))
 			win.lines, win.end, more = append(win.lines, l), l.id, true
 			return nil
-		}, win.end, importPage)
+		}, win.end, w.page)
 	}
 	slices.SortFunc(win.lines, func(a, b sealedLine) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id)) })
 	return win
