@@ -16,7 +16,7 @@ import (
 
 // maxInlineJobs is the maximum number of jobs that StartRun inserts itself. Batches compete
 // with the first results: with them, a ping of 10,000 nodes ran at 0.74 instead of 0.87
-// of the bare loop (BENCH=Ping).
+// of the bare loop (BENCH=Ping). Their one transaction takes 60 to 90 ms.
 const maxInlineJobs = 10_000
 
 // StartRun inserts a run and its jobs. The run joins the live jobs of that kind that its
