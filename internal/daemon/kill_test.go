@@ -247,7 +247,7 @@ func TestPanelKilledDuringUndo(t *testing.T) {
 	if n := ledger.countRows(`SELECT count(*) FROM imports WHERE undo = 'done' AND undo_removed = ? AND undo_restored = ? AND undo_kept = 0`, nodes/2, nodes/2); n != 1 {
 		t.Error("the counts of the undo are wrong")
 	}
-	if n := ledger.countRows(`SELECT count(*) FROM nodes WHERE import_id = 1 AND changed_at > created_at`); n != nodes/2 {
+	if n := ledger.countRows(`SELECT count(*) FROM nodes WHERE import_id = 1 AND changed_at = created_at`); n != nodes/2 {
 		t.Errorf("%d nodes are restored, want %d", n, nodes/2)
 	}
 	if n := ledger.countRows(`SELECT count(*) FROM nodes`); n != nodes/2 {
