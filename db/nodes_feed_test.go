@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -51,6 +52,10 @@ func checkOrder(t *rapid.T, f *changingFleet, q connexa.ListQuery) {
 	}
 	nodes = slices.DeleteFunc(nodes, func(n connexa.Node) bool { return !matchesFilter(q.Filter, &n) })
 	slices.SortFunc(nodes, func(a, b connexa.Node) int { return byOrder(q.Sort, &a, &b) })
+	page, facets, err := f.ListWithFacets(f.ctx, q)
+	if alone, errAlone := f.Facets(f.ctx, q.Filter); err != nil || errAlone != nil || page.Total != len(nodes) || !reflect.DeepEqual(facets, alone) {
+		t.Fatalf("%s: %d nodes with the facets %v, %v; want %d with %v, %v", q.Filter, page.Total, facets, err, len(nodes), alone, errAlone)
+	}
 	var got []int64
 	for {
 		page, err := f.ListNodes(f.ctx, q)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
+	"github.com/connexa-panel/connexa/internal/fleet"
 )
 
 // MaxPage is the maximum number of rows on a page of the node list.
@@ -23,7 +24,26 @@ func (d *DB) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePa
 	if err != nil {
 		return connexa.NodePage{}, fmt.Errorf("list nodes: %w", err)
 	}
-	page := connexa.NodePage{Total: found.Total, From: found.From, Next: found.Next, Prev: found.Prev}
+	return d.readPage(ctx, found)
+}
+
+// ListWithFacets is ListNodes and Facets in one pass.
+func (d *DB) ListWithFacets(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, connexa.Facets, error) {
+	q.Size = min(max(q.Size, 1), MaxPage)
+	nodes, err := d.nodesInMemory(ctx)
+	if err != nil {
+		return connexa.NodePage{}, connexa.Facets{}, fmt.Errorf("list nodes: %w", err)
+	}
+	found, facets, err := nodes.List(q, d.nodeSets(ctx), d.now())
+	if err != nil {
+		return connexa.NodePage{}, connexa.Facets{}, fmt.Errorf("list nodes: %w", err)
+	}
+	page, err := d.readPage(ctx, found)
+	return page, facets, err
+}
+
+func (d *DB) readPage(ctx context.Context, found fleet.Page) (page connexa.NodePage, err error) {
+	page = connexa.NodePage{Total: found.Total, From: found.From, Next: found.Next, Prev: found.Prev}
 	page.Nodes, err = nodesByID(ctx, d.read, found.IDs)
 	return page, err
 }

@@ -74,11 +74,11 @@ func (h *Handlers) showUnreadFilter(w http.ResponseWriter, r *http.Request, f vi
 
 func (h *Handlers) nodesView(ctx context.Context, q connexa.ListQuery, d listDisplay) (views.Nodes, error) {
 	mark := h.broker.Mark()
-	filters, err := h.nodeFilters(ctx, q.Filter)
+	page, facets, err := h.nodes.ListWithFacets(ctx, q)
 	if err != nil {
 		return views.Nodes{}, err
 	}
-	page, err := h.nodes.ListNodes(ctx, q)
+	filters, err := h.filtersWith(ctx, q.Filter, facets)
 	if err != nil {
 		return views.Nodes{}, err
 	}
@@ -116,6 +116,10 @@ func (h *Handlers) nodeFilters(ctx context.Context, f connexa.Filter) (views.Nod
 	if err != nil {
 		return views.NodeFilters{}, err
 	}
+	return h.filtersWith(ctx, f, facets)
+}
+
+func (h *Handlers) filtersWith(ctx context.Context, f connexa.Filter, facets connexa.Facets) (views.NodeFilters, error) {
 	fleet, err := h.nodes.CountNodes(ctx, connexa.Selection{All: true})
 	return views.NodeFilters{Filter: f, Facets: facets, Fleet: fleet}, err
 }
@@ -160,6 +164,6 @@ func (h *Handlers) showsSpeeds(ctx context.Context) (bool, error) {
 	if err != nil || plan.Endpoints > 0 {
 		return true, err
 	}
-	n, err := h.nodes.CountNodes(ctx, connexa.Selection{All: true, Filter: connexa.FilterBy("status", string(connexa.SpeedOK), string(connexa.SpeedSlow))})
-	return n > 0, err
+	whole, err := h.nodes.Facets(ctx, connexa.Filter{})
+	return whole.Statuses[connexa.SpeedOK]+whole.Statuses[connexa.SpeedSlow] > 0, err
 }

@@ -19,6 +19,7 @@ type nodeReader interface {
 type nodeStore interface {
 	nodeReader
 	ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error)
+	ListWithFacets(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, connexa.Facets, error)
 	OrderedNodes(ctx context.Context, s connexa.Selection, by connexa.Sort) ([]int64, error)
 	Facets(ctx context.Context, f connexa.Filter) (connexa.Facets, error)
 	NodeValues(ctx context.Context, field string, f connexa.Filter) ([]connexa.Facet, error)
@@ -46,6 +47,11 @@ func NewNodes(env Env, store nodeStore, settings *Settings) *Nodes {
 // ListNodes returns one page of the node list.
 func (a *Nodes) ListNodes(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, error) {
 	return a.store.ListNodes(ctx, q)
+}
+
+// ListWithFacets returns one page of the node list, and what Facets returns for its filter.
+func (a *Nodes) ListWithFacets(ctx context.Context, q connexa.ListQuery) (connexa.NodePage, connexa.Facets, error) {
+	return a.store.ListWithFacets(ctx, q)
 }
 
 // Facets returns the values that the filters of the node list offer. The result is

@@ -86,14 +86,16 @@ func countCodes[C uint8 | uint32](codes *[blockSize]C, counts []int, among uint6
 	}
 }
 
-// textOf returns the texts of a node.
-func (b *block) textOf(slot int) []byte {
-	start := uint32(0)
-	if slot > 0 {
-		start = b.ends[slot-1]
+// start is where the texts of a node start in text.
+func (b *block) start(slot int) uint32 {
+	if slot == 0 {
+		return 0
 	}
-	return b.text[start:b.ends[slot]]
+	return b.ends[slot-1]
 }
+
+// textOf returns the texts of a node.
+func (b *block) textOf(slot int) []byte { return b.text[b.start(slot):b.ends[slot]] }
 
 func (b *block) login(slot int) []byte {
 	login, _, _ := bytes.Cut(b.textOf(slot), []byte{'\n'})
@@ -185,10 +187,7 @@ func (b *block) replaceText(from, to int, text []byte) {
 
 // makeRoom makes an empty slot before the node at slot.
 func (b *block) makeRoom(slot int) {
-	end := uint32(0)
-	if slot > 0 {
-		end = b.ends[slot-1]
-	}
+	end := b.start(slot)
 	b.n++
 	b.move(slot+1, slot, b.n-1-slot)
 	b.ends[slot] = end

@@ -27,14 +27,25 @@ func (f *Fleet) Facets(filter connexa.Filter, sets Sets, now time.Time) (connexa
 	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
+	return f.facets(filter, found, now, make([]uint64, len(f.blocks))), nil
+}
+
+// facets is Facets under the lock. It also sets the nodes that match, by block.
+func (f *Fleet) facets(filter connexa.Filter, found named, now time.Time, matching []uint64) connexa.Facets {
 	counts := &facetCounts{total: f.nodes, suspect: f.suspect, flapping: f.flapping}
-	for i := range f.dicts {
-		counts.choices[i] = f.dicts[i].counts
-	}
-	if !filter.IsZero() {
+	if filter.IsZero() {
+		for i := range f.dicts {
+			counts.choices[i] = f.dicts[i].counts
+		}
+		for i, b := range f.blocks {
+			matching[i] = b.all()
+		}
+	} else {
 		m := f.compile(filter, found, now)
 		counts = &facetCounts{}
-		for _, part := range inParts(f.blocks, func(blocks []*block) *facetCounts { return f.countMatching(blocks, &m) }) {
+		for _, part := range inParts(f, func(blocks []*block, before int) *facetCounts {
+			return f.countMatching(blocks, &m, matching[before:])
+		}) {
 			counts.add(part)
 		}
 	}
@@ -74,7 +85,7 @@ func (f *Fleet) Facets(filter connexa.Filter, sets Sets, now time.Time) (connexa
 		}
 	}
 	out.Tags = mostFrequent(tags)
-	return out, nil
+	return out
 }
 
 // Values counts the values of a choice among the nodes that match a filter, the most
@@ -93,7 +104,7 @@ func (f *Fleet) Values(field string, filter connexa.Filter, sets Sets, now time.
 	m := f.compile(filter, found, now)
 	texts := f.dicts[choice].texts
 	var counts []int
-	for _, part := range inParts(f.blocks, func(blocks []*block) []int {
+	for _, part := range inParts(f, func(blocks []*block, _ int) []int {
 		c := make([]int, len(texts))
 		for _, b := range blocks {
 			b.addCounts(choice, c, m.match(b))
@@ -125,42 +136,61 @@ func (c *facetCounts) add(d *facetCounts) {
 }
 
 // countMatching counts the nodes of some blocks that match a filter, and those of each
-// field that match the terms of the other fields.
-func (f *Fleet) countMatching(blocks []*block, m *matcher) *facetCounts {
+// field that match the terms of the other fields. It sets those that match all terms, by
+// block.
+func (f *Fleet) countMatching(blocks []*block, m *matcher, matching []uint64) *facetCounts {
 	c := &facetCounts{}
-	var own []string // fields that have terms of their own
-	for _, t := range m.terms {
-		if !slices.Contains(own, t.field) {
-			own = append(own, t.field)
-		}
-	}
-	except := make([]int, choiceFields) // by choice, the place of its name in own
+	except := make(map[string]int) // by field with a facet, its place in own
 	for _, field := range faceted {
 		c.choices[field] = make([]int, len(f.dicts[field].texts))
-		except[field] = slices.Index(own, ChoiceNames[field])
+		except[ChoiceNames[field]] = -1
 	}
-	exceptIs := slices.Index(own, "is")
-
-	matching := make([]uint64, len(m.terms)) // by term
-	among := make([]uint64, len(own))        // without the terms of the field
-	for _, b := range blocks {
-		all := b.all()
-		for i := range m.terms {
-			matching[i] = m.terms[i].match(b, b.all())
-			all &= matching[i]
+	except["is"] = -1
+	var shared []match // of the fields without a facet
+	var own [][]match  // of each field with one
+	for _, t := range m.terms {
+		at, ok := except[t.field]
+		switch {
+		case !ok:
+			shared = append(shared, t.match)
+		case at < 0:
+			except[t.field] = len(own)
+			own = append(own, []match{t.match})
+		default:
+			own[at] = append(own[at], t.match)
 		}
-		some := all
-		for i, field := range own {
-			among[i] = b.all()
-			for j := range m.terms {
-				if m.terms[j].field != field {
-					among[i] &= matching[j]
+	}
+	exceptIs := except["is"]
+	var exceptOf [choiceFields]int
+	for _, field := range faceted {
+		exceptOf[field] = except[ChoiceNames[field]]
+	}
+
+	passing := make([]uint64, len(own)) // the terms of the field
+	among := make([]uint64, len(own))   // without them
+	for at, b := range blocks {
+		all := matchAll(shared, b, b.all())
+		if all == 0 {
+			continue
+		}
+		for i := range own {
+			passing[i], among[i] = matchAll(own[i], b, all), all
+		}
+		some := uint64(0)
+		for i := range own {
+			for j := range own {
+				if i != j {
+					among[i] &= passing[j]
 				}
 			}
 			some |= among[i]
 		}
-		words := m.matchWords(b, some)
+		for i := range own {
+			all &= passing[i]
+		}
+		words := matchAll(m.words, b, some|all)
 		all &= words
+		matching[at] = all
 		amongOf := func(except int) uint64 {
 			if except < 0 {
 				return all
@@ -169,7 +199,7 @@ func (f *Fleet) countMatching(blocks []*block, m *matcher) *facetCounts {
 		}
 		c.total += bits.OnesCount64(all)
 		for _, field := range faceted {
-			b.addCounts(field, c.choices[field], amongOf(except[field]))
+			b.addCounts(field, c.choices[field], amongOf(exceptOf[field]))
 		}
 		c.suspect += bits.OnesCount64(amongOf(exceptIs) & b.suspect)
 		c.flapping += bits.OnesCount64(amongOf(exceptIs) & b.flapping)

@@ -29,13 +29,39 @@ func (f *Fleet) Page(q connexa.ListQuery, sets Sets, now time.Time) (Page, error
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	m := f.compile(q.Filter, found, now)
-	s := f.findSpan(&m, q, at)
+	matching := make([]uint64, len(f.blocks))
+	inParts(f, func(blocks []*block, from int) int {
+		for i, b := range blocks {
+			matching[from+i] = m.match(b)
+		}
+		return 0
+	})
+	return f.page(matching, q, at), nil
+}
+
+// List is Page and Facets at one moment.
+func (f *Fleet) List(q connexa.ListQuery, sets Sets, now time.Time) (Page, connexa.Facets, error) {
+	found, err := findSets(q.Filter, sets)
+	if err != nil {
+		return Page{}, connexa.Facets{}, err
+	}
+	at := parseCursor(q.Cursor, q.Sort)
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	matching := make([]uint64, len(f.blocks))
+	facets := f.facets(q.Filter, found, now, matching)
+	return f.page(matching, q, at), facets, nil
+}
+
+// page returns a page of the nodes that match, by block.
+func (f *Fleet) page(matching []uint64, q connexa.ListQuery, at *position) Page {
+	s := f.findSpan(matching, q, at)
 	switch {
 	case at == nil:
 	case at.Back && len(s.rows) < q.Size:
-		s = f.findSpan(&m, q, nil)
+		s = f.findSpan(matching, q, nil)
 	case !at.Back && len(s.rows) == 0:
-		s = f.findSpan(&m, q, &position{Back: true}) // the last page
+		s = f.findSpan(matching, q, &position{Back: true}) // the last page
 	}
 	page := Page{IDs: make([]int64, len(s.rows)), Total: s.total, From: s.from}
 	for i := range s.rows {
@@ -49,7 +75,7 @@ func (f *Fleet) Page(q connexa.ListQuery, sets Sets, now time.Time) (Page, error
 			page.Next = f.cursorAt(s.rows[n-1], q.Sort, false)
 		}
 	}
-	return page, nil
+	return page
 }
 
 // span is the rows of a page.
@@ -60,7 +86,7 @@ type span struct {
 
 // findSpan finds the rows after at, or before it with Back. A position without a sort
 // is beyond the end.
-func (f *Fleet) findSpan(m *matcher, q connexa.ListQuery, at *position) span {
+func (f *Fleet) findSpan(matching []uint64, q connexa.ListQuery, at *position) span {
 	back := at != nil && at.Back
 	o := f.orderBy(q.Sort, back)
 	var beyond *row
@@ -69,7 +95,9 @@ func (f *Fleet) findSpan(m *matcher, q connexa.ListQuery, at *position) span {
 	}
 	var s span
 	passed := 0
-	for _, part := range inParts(f.blocks, func(blocks []*block) nearest { return o.findNearest(blocks, m, beyond, q.Size) }) {
+	for _, part := range inParts(f, func(blocks []*block, from int) nearest {
+		return o.findNearest(blocks, matching[from:from+len(blocks)], beyond, q.Size)
+	}) {
 		s.rows = append(s.rows, part.rows...)
 		s.total += part.total
 		passed += part.passed
@@ -91,42 +119,42 @@ type nearest struct {
 	passed int // of these, those that are not after the place of the cursor
 }
 
-// findNearest returns the first most rows after beyond in an order.
-func (o *order) findNearest(blocks []*block, m *matcher, beyond *row, most int) (n nearest) {
+// findNearest returns the first most rows after beyond in an order, among the nodes that
+// match, by block.
+func (o *order) findNearest(blocks []*block, matching []uint64, beyond *row, most int) (n nearest) {
 	best := make([]row, 0, 4*most)
 	worst := ^uint64(0) // no key above it is among the best
 	full := false
 	var keys [blockSize]uint64
 	for i := range blocks {
-		b := blocks[i]
 		if o.reversed() { // rows with equal keys are met in their order
-			b = blocks[len(blocks)-1-i]
+			i = len(blocks) - 1 - i
 		}
-		matching := m.match(b)
-		if matching == 0 {
+		b, among := blocks[i], matching[i]
+		if among == 0 {
 			continue
 		}
-		n.total += bits.OnesCount64(matching)
-		o.setKeys(b, matching, &keys)
+		n.total += bits.OnesCount64(among)
+		o.setKeys(b, among, &keys)
 		if beyond != nil {
-			before := matching & o.upTo(b, matching, &keys, *beyond)
+			before := among & o.upTo(b, among, &keys, *beyond)
 			n.passed += bits.OnesCount64(before)
-			matching &^= before
+			among &^= before
 		}
 		bound := worst
 		if full && o.compareTexts == nil && bound > 0 {
 			bound-- // a later row with this key is behind those that were met
 		}
 		near := uint64(0)
-		for slot, key := range keys {
+		for slot, key := range &keys {
 			near |= bitOf(key <= bound) << slot
 		}
-		for matching &= near; matching != 0; {
-			slot := bits.TrailingZeros64(matching)
+		for among &= near; among != 0; {
+			slot := bits.TrailingZeros64(among)
 			if o.reversed() {
-				slot = 63 - bits.LeadingZeros64(matching)
+				slot = 63 - bits.LeadingZeros64(among)
 			}
-			matching &^= 1 << slot
+			among &^= 1 << slot
 			r := row{key: keys[slot], id: b.ids[slot], block: b, slot: slot}
 			if r.key > worst || full && r.key == worst && o.compare(r, best[most-1]) >= 0 {
 				continue
@@ -199,24 +227,25 @@ func matchParts[T any](f *Fleet, filter connexa.Filter, sets Sets, now time.Time
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	m := f.compile(filter, found, now)
-	return inParts(f.blocks, func(blocks []*block) T { return fn(blocks, &m) }), nil
+	return inParts(f, func(blocks []*block, _ int) T { return fn(blocks, &m) }), nil
 }
 
 // partBlocks is the minimum number of blocks for which a second goroutine is worth it.
 const partBlocks = 128
 
-// inParts calls fn with consecutive parts of the blocks at the same time and returns the
-// results in their order.
-func inParts[T any](blocks []*block, fn func([]*block) T) []T {
-	n := max(1, min(runtime.GOMAXPROCS(0), len(blocks)/partBlocks))
+// inParts calls fn with consecutive parts of the blocks, each with the number of blocks
+// before it, at the same time and returns the results in their order.
+func inParts[T any](f *Fleet, fn func(blocks []*block, before int) T) []T {
+	n := max(1, min(runtime.GOMAXPROCS(0), len(f.blocks)/partBlocks))
 	results := make([]T, n)
 	var wg sync.WaitGroup
 	for i := range n {
-		part := blocks[i*len(blocks)/n : (i+1)*len(blocks)/n]
+		start := i * len(f.blocks) / n
+		part := f.blocks[start : (i+1)*len(f.blocks)/n]
 		if i == n-1 {
-			results[i] = fn(part)
+			results[i] = fn(part, start)
 		} else {
-			wg.Go(func() { results[i] = fn(part) })
+			wg.Go(func() { results[i] = fn(part, start) })
 		}
 	}
 	wg.Wait()

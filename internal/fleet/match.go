@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -80,11 +81,12 @@ func (m *matcher) match(b *block) uint64 {
 		}
 		among &= m.terms[i].match(b, among)
 	}
-	return m.matchWords(b, among)
+	return matchAll(m.words, b, among)
 }
 
-func (m *matcher) matchWords(b *block, among uint64) uint64 {
-	for _, match := range m.words {
+// matchAll returns which nodes of a set match all of the matches.
+func matchAll(matches []match, b *block, among uint64) uint64 {
+	for _, match := range matches {
 		if among == 0 {
 			return 0
 		}
@@ -174,19 +176,21 @@ func (f *Fleet) matchWord(word string) match {
 		for _, c := range choices {
 			out |= b.having(c.field, c.wanted)
 		}
-		for slot, start := 0, 0; slot < b.n; slot++ {
-			if int(b.ends[slot]) <= start {
-				continue
+		for rest := among &^ out; rest != 0; {
+			slot := bits.TrailingZeros64(rest)
+			end := slot + bits.TrailingZeros64(^(rest >> slot)) // of consecutive nodes
+			rest &= ^uint64(0) << end
+			for at := int(b.start(slot)); slot < end; slot++ {
+				found := bytes.Index(b.text[at:b.ends[end-1]], pattern)
+				if found < 0 {
+					break
+				}
+				for int(b.ends[slot]) <= at+found {
+					slot++
+				}
+				out |= 1 << slot
+				at = int(b.ends[slot])
 			}
-			at := bytes.Index(b.text[start:], pattern)
-			if at < 0 {
-				break
-			}
-			for int(b.ends[slot]) <= start+at {
-				slot++
-			}
-			out |= 1 << slot
-			start = int(b.ends[slot])
 		}
 		return out & among
 	}

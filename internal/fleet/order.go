@@ -19,8 +19,8 @@ import (
 type order struct {
 	sort connexa.Sort
 	back bool // the whole order is reversed
-	// values sets the values of the nodes of a set, each of at most maxValue. Those of
-	// nodes without the value have missingBit, too.
+	// values sets the values of the nodes of a set, and perhaps those of others. Each is
+	// at most maxValue; those of nodes without the value have missingBit, too.
 	values func(b *block, among uint64, values *[blockSize]uint64)
 	// compareTexts compares two nodes with equal values. Optional.
 	compareTexts func(x, y row) int
@@ -90,7 +90,7 @@ func (f *Fleet) orderBy(s connexa.Sort, back bool) *order {
 	o := &order{sort: s, back: back}
 	switch s.Key {
 	case connexa.SortLogin:
-		o.values = eachValue(func(b *block, slot int) uint64 { return prefix(b.login(slot)) })
+		o.values = loginValues
 		o.compareTexts = func(x, y row) int { return bytes.Compare(x.block.login(x.slot), y.block.login(y.slot)) }
 	case connexa.SortPlace:
 		o.values = f.placeValues()
@@ -114,19 +114,10 @@ func (f *Fleet) orderBy(s connexa.Sort, back bool) *order {
 	case connexa.SortAdded:
 		o.values = columnValues(func(b *block) *[blockSize]uint32 { return &b.added }, 0)
 	default:
-		o.values = eachValue(addressValue)
+		o.values = addressValues
 		o.compareTexts = compareServers
 	}
 	return o
-}
-
-func eachValue(value func(b *block, slot int) uint64) func(*block, uint64, *[blockSize]uint64) {
-	return func(b *block, among uint64, values *[blockSize]uint64) {
-		for ; among != 0; among &= among - 1 {
-			slot := bits.TrailingZeros64(among)
-			values[slot] = value(b, slot)
-		}
-	}
 }
 
 // columnValues orders by a number. none is that of a node without one.
@@ -142,7 +133,8 @@ func columnValues(column func(b *block) *[blockSize]uint32, none uint32) func(*b
 	}
 }
 
-// choiceValues orders by the rank of a text; a negative one is no value.
+// choiceValues orders by the rank of the text of a choice with few; a negative one is no
+// value.
 func (f *Fleet) choiceValues(field int, rank func(text string) int) func(*block, uint64, *[blockSize]uint64) {
 	d := &f.dicts[field]
 	ranks := make([]uint64, len(d.texts))
@@ -153,35 +145,47 @@ func (f *Fleet) choiceValues(field int, rank func(text string) int) func(*block,
 			ranks[i] = missingBit
 		}
 	}
-	return eachValue(func(b *block, slot int) uint64 { return ranks[b.code(field, slot)] })
+	return func(b *block, _ uint64, values *[blockSize]uint64) {
+		for slot, code := range &b.few[field] {
+			values[slot] = ranks[code]
+		}
+	}
 }
 
-// placeFields have room for as many different texts in placeValue.
-var placeFields = [...]struct{ field, bits int }{{choiceCountry, 15}, {choiceState, 24}, {choiceCity, 24}}
+// placeFields are the parts of the value of a place, from the highest bits on, with room
+// for as many different texts.
+var placeFields = [...]struct{ field, bits, shift int }{{choiceCountry, 15, 48}, {choiceState, 24, 24}, {choiceCity, 24, 0}}
 
 func (f *Fleet) placeValues() func(*block, uint64, *[blockSize]uint64) {
-	var ranks [len(placeFields)][]uint32
+	var parts [len(placeFields)][]uint64 // by code
 	for i, p := range placeFields {
-		ranks[i] = f.dicts[p.field].ranked().ranks
-	}
-	return eachValue(func(b *block, slot int) uint64 {
-		var parts [len(placeFields)]uint64
-		for i, p := range placeFields {
-			parts[i] = rankOf(int(ranks[i][b.code(p.field, slot)]), true)
+		ranks := f.dicts[p.field].ranked().ranks
+		parts[i] = make([]uint64, len(ranks))
+		for code, rank := range ranks {
+			parts[i][code] = placePart(i, rankOf(int(rank), true))
 		}
-		return placeValue(parts, b.code(choiceCountry, slot) == noText)
-	})
+	}
+	parts[0][noText] |= missingBit
+	return func(b *block, _ uint64, values *[blockSize]uint64) {
+		countries, states, cities := &b.codes[choiceCountry-fewTexts], &b.codes[choiceState-fewTexts], &b.codes[choiceCity-fewTexts]
+		for slot := range values {
+			values[slot] = parts[0][countries[slot]] | parts[1][states[slot]] | parts[2][cities[slot]]
+		}
+	}
 }
 
-// placeOf is the value of a place that no node may have.
-func (f *Fleet) placeOf(texts []string) uint64 {
-	var parts [len(placeFields)]uint64
+// placeOf is the value of a place that no node may have. Nodes without a country come
+// after the others, in the order of the rest.
+func (f *Fleet) placeOf(texts []string) (value uint64) {
 	for i, p := range placeFields {
 		d := &f.dicts[p.field]
 		at, found := slices.BinarySearchFunc(d.ranked().codes, texts[i], func(code uint32, text string) int { return strings.Compare(d.texts[code], text) })
-		parts[i] = rankOf(at, found)
+		value |= placePart(i, rankOf(at, found))
 	}
-	return placeValue(parts, texts[0] == "")
+	if texts[0] == "" {
+		value |= missingBit
+	}
+	return value
 }
 
 // rankOf leaves room between two texts for one that is in no node.
@@ -192,33 +196,45 @@ func rankOf(at int, found bool) uint64 {
 	return uint64(2 * at)
 }
 
-// placeValue puts nodes without a country after the others, in the order of the rest.
-func placeValue(parts [len(placeFields)]uint64, missing bool) (value uint64) {
-	for i, p := range placeFields {
-		value = value<<p.bits | parts[i]&(1<<p.bits-1)
-	}
-	if missing {
-		value |= missingBit
-	}
-	return value
+// placePart is the part of the value of a place by the rank of a text.
+func placePart(i int, rank uint64) uint64 {
+	return rank & (1<<placeFields[i].bits - 1) << placeFields[i].shift
 }
 
-// prefix returns the first bytes of a text as a value, so that most texts are compared
-// by it.
+// prefix returns the first bytes of the line at the start of text as a value, so that
+// most texts are compared by it.
 func prefix(text []byte) uint64 {
-	var b [8]byte
-	copy(b[:], text)
-	return binary.BigEndian.Uint64(b[:]) >> 1
+	if len(text) < 8 {
+		text = append(make([]byte, 0, 8), text...)[:8]
+	}
+	const low, breaks = 0x7f7f7f7f7f7f7f7f, 0x0a0a0a0a0a0a0a0a
+	value := binary.BigEndian.Uint64(text)
+	differs := value ^ breaks
+	ends := ^(differs&low + low | differs | low) // the highest bit of each line break
+	return value &^ (^uint64(0) >> bits.LeadingZeros64(ends)) >> 1
+}
+
+func loginValues(b *block, among uint64, values *[blockSize]uint64) {
+	for ; among != 0; among &= among - 1 {
+		slot := bits.TrailingZeros64(among)
+		values[slot] = prefix(b.text[b.start(slot):])
+	}
 }
 
 // hostBit is in the values of host names, which come after addresses.
 const hostBit = 1 << (valueBits - 1)
 
-func addressValue(b *block, slot int) uint64 {
-	if ip := b.ip[slot]; ip != 0 {
-		return uint64(ip)
+func addressValues(b *block, among uint64, values *[blockSize]uint64) {
+	hosts := uint64(0)
+	for slot, ip := range &b.ip {
+		values[slot] = uint64(ip)
+		hosts |= bitOf(ip == 0) << slot
 	}
-	return hostBit | prefix(b.address(slot))>>1
+	for hosts &= among; hosts != 0; hosts &= hosts - 1 {
+		slot := bits.TrailingZeros64(hosts)
+		_, rest, _ := bytes.Cut(b.text[b.start(slot):], []byte{'\n'})
+		values[slot] = hostBit | prefix(rest)>>1
+	}
 }
 
 // compareServers compares by address, port and login.
