@@ -140,7 +140,7 @@ func (h *Handlers) rowsOf(ctx context.Context, nodes []connexa.Node) ([]views.No
 	}
 	rows := make([]views.NodeRow, len(nodes))
 	for i, n := range nodes {
-		rows[i] = views.NodeRow{Node: n, Spark: sparks[n.ID], Testing: len(testing[n.ID]) > 0, Live: h.speed.SpeedLive(n.ID), Kinds: h.runs.RunKinds(), Serves: h.services.Serves()}
+		rows[i] = views.NodeRow{Node: n, Spark: sparks[n.ID], Testing: len(testing[n.ID]) > 0, Live: h.speed.SpeedLive(n.ID)}
 		if s, ok := services[n.ID]; ok {
 			rows[i].Service = &s
 		}

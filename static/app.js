@@ -50,13 +50,6 @@ const on = (event, handle, options) => document.addEventListener(event, handle, 
   on("visibilitychange", freshen);
 }
 
-// htmx leaves a menu with hx-ignore alone until it opens.
-const processMenu = (menu) => {
-  if (!menu?.hasAttribute("hx-ignore")) return;
-  menu.removeAttribute("hx-ignore");
-  window.htmx?.process(menu);
-};
-
 // Dialogs: what the server draws into #dialog opens by itself. Buttons use the
 // browser's own commands; older browsers get them here.
 {
@@ -66,7 +59,6 @@ const processMenu = (menu) => {
     dialog.addEventListener("close", () => dialog.remove());
     dialog.showModal();
   });
-  on("beforetoggle", (event) => event.newState === "open" && processMenu(event.target), true);
   const native = "commandForElement" in HTMLButtonElement.prototype;
   on("click", (event) => {
     const button = event.target.closest("button");

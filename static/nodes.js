@@ -119,6 +119,27 @@
   on("htmx:after:swap", () => input()?.setAttribute("aria-invalid", String(Boolean(one("#q-problem *")))));
 }
 
+// The rows have one menu. It is filled for a row when its button is pressed.
+const fillMenu = (row) => {
+  const menu = one("#row-menu");
+  const filled = one("#row-menu-template").content.cloneNode(true);
+  for (const part of all("[data-busy]", filled)) {
+    if (part.dataset.busy !== String("busy" in row.dataset)) part.remove();
+  }
+  const attributes = all("*", filled).flatMap((element) => [...element.attributes]);
+  for (const attribute of attributes) attribute.value = attribute.value.replaceAll("{id}", row.id.replace("node-", ""));
+  one("[data-copy]", filled).dataset.copy = one(".where a", row).title;
+  if (menu.dataset.row !== row.id && menu.matches(":popover-open")) menu.hidePopover(); // or the button would close it
+  menu.dataset.row = row.id;
+  menu.replaceChildren(filled);
+  htmx.process(menu);
+  return menu;
+};
+on("click", (event) => {
+  const button = event.target.closest?.("[popovertarget=row-menu]");
+  if (button) fillMenu(button.closest("tr"));
+});
+
 // The editor of a cell. It is skipped while the stream draws its row again. Without its
 // column in the list, the editor is a dialog of the row's menu.
 {
@@ -137,8 +158,7 @@
   const edit = async (row, field) => {
     const cell = one(`[data-inline="${field}"]`, row);
     if (!cell) {
-      processMenu(one("td.menu [popover]", row));
-      return one(`a[href*="field=${field}"]`, row)?.click();
+      return one(`a[href*="field=${field}"]`, fillMenu(row))?.click();
     }
     if (cell.classList.contains("editing")) return;
     cell.classList.add("editing");
@@ -195,8 +215,8 @@
 
   const copy = () => {
     const picked = one("#list tbody .pick :checked");
-    processMenu(rowAt() && one("td.menu [popover]", rowAt()));
-    one('[formaction="/nodes/copy"]', picked ? one("#bulk") : (rowAt() ?? document.createElement("p")))?.click();
+    if (!picked && !rowAt()) return;
+    one('[formaction="/nodes/copy"]', picked ? one("#bulk") : fillMenu(rowAt()))?.click();
   };
   const keys = {
     e: () => edit(rowAt(), "comment"),

@@ -36,7 +36,7 @@ func main() {
 	dir := flag.String("icons", "", "the folder icons of lucide-static")
 	flag.Parse()
 	var b strings.Builder
-	b.WriteString("<!-- Icons of lucide-static 1.62.0, ISC; see icons-LICENSE.txt. Written by sprite.go. -->\n<svg xmlns=\"http://www.w3.org/2000/svg\">\n")
+	b.WriteString("<!-- Icons of lucide-static 1.62.0, ISC; see icons-LICENSE.txt. Written by sprite.go. -->\n<svg hidden xmlns=\"http://www.w3.org/2000/svg\">\n")
 	for _, icon := range icons {
 		file := filepath.Join(*dir, icon[1]+".svg")
 		source, err := os.ReadFile(file)
@@ -48,7 +48,7 @@ func main() {
 			log.Fatalf("%s is no SVG", file)
 		}
 		shapes := strings.Join(strings.Fields(string(m[1])), " ")
-		fmt.Fprintf(&b, "<symbol id=%q viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.8\" stroke-linecap=\"round\" stroke-linejoin=\"round\">%s</symbol>\n", icon[0], shapes)
+		fmt.Fprintf(&b, "<symbol id=\"icon-%s\" viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.8\" stroke-linecap=\"round\" stroke-linejoin=\"round\">%s</symbol>\n", icon[0], shapes)
 	}
 	b.WriteString("</svg>\n")
 	if err := os.WriteFile("icons.svg", []byte(b.String()), 0o644); err != nil {

@@ -26,8 +26,15 @@ import (
 
 //go:generate go run sprite.go -icons node_modules/lucide-static/icons
 
-//go:embed *.css *.js *.svg *.woff2 *-LICENSE.txt
+//go:embed *.css *.js favicon.svg *.woff2 *-LICENSE.txt
 var files embed.FS
+
+// Sprite is the SVG of all icons, each a symbol with the id "icon-" and its name. Pages
+// contain it: a browser handles each use of another file as a request, which took most of
+// the time of a page with hundreds of icons.
+//
+//go:embed icons.svg
+var Sprite string
 
 // Prefix is the path that Handler must be mounted at.
 const Prefix = "/static/"

@@ -313,14 +313,14 @@ func TestDialogs(t *testing.T) {
 	clickOn(t, ctx, "#confirm [data-close]")
 	waitUntil(t, ctx, `!document.querySelector("#dialog dialog")`)
 	clickOn(t, ctx, `#node-2 [popovertarget]`)
-	waitUntil(t, ctx, `document.querySelector("#menu-node-2").matches(":popover-open")`)
-	box := fetchPage(t, ctx, `(() => { const b = document.querySelector("#menu-node-2").getBoundingClientRect(); return b.left >= 0 && b.right <= innerWidth && b.width > 100 })()`)
+	waitUntil(t, ctx, `document.querySelector("#row-menu").matches(":popover-open")`)
+	box := fetchPage(t, ctx, `(() => { const b = document.querySelector("#row-menu").getBoundingClientRect(); return b.left >= 0 && b.right <= innerWidth && b.width > 100 })()`)
 	if box != true {
 		t.Error("the menu of a row hangs out of the window")
 	}
-	clickOn(t, ctx, "#menu-node-2 .danger")
+	clickOn(t, ctx, "#row-menu .danger")
 	waitUntil(t, ctx, `document.querySelector("#dialog dialog[open]")`)
-	if fetchPage(t, ctx, `document.querySelector("#menu-node-2").matches(":popover-open")`) == true {
+	if fetchPage(t, ctx, `document.querySelector("#row-menu").matches(":popover-open")`) == true {
 		t.Error("the menu stays open under the dialog")
 	}
 	pressKey(t, ctx, "\u001b")

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -55,6 +56,25 @@ func (a TraceArgs) stepBars() []string {
 		}
 	}
 	return classes
+}
+
+// barsPath returns the data of an SVG path through the middle of the bars of one class,
+// or around those that are hollow. It is empty if there are none.
+func barsPath(classes []string, class string) string {
+	const pitch = 11
+	var d strings.Builder
+	for i, c := range classes {
+		switch x := i * pitch; {
+		case c != class:
+		case class == "held":
+			fmt.Fprintf(&d, "M%d.5 1.5h8v2h-8z", x)
+		case class == "stop":
+			fmt.Fprintf(&d, "M%d.5 2.5h4", x+2)
+		default:
+			fmt.Fprintf(&d, "M%d.5 2.5h6", x+1)
+		}
+	}
+	return d.String()
 }
 
 func (a TraceArgs) ariaLabel(p *i18n.Printer) string {

@@ -46,12 +46,9 @@ type NodeList struct {
 // NodeRow is one node of the list.
 type NodeRow struct {
 	connexa.Node
-	Testing bool              // one of its jobs is running
-	Spark   connexa.Spark     // its recent latencies
-	Live    connexa.SpeedLive // its running speed test; no Phase if there is none
-	Kinds   []connexa.RunKind // kinds of runs that can be started
-
-	Serves  bool                // services can be started here
+	Testing bool                // one of its jobs is running
+	Spark   connexa.Spark       // its recent latencies
+	Live    connexa.SpeedLive   // its running speed test; no Phase if there is none
 	Service *connexa.ServiceRow // nil if the node never had one
 }
 

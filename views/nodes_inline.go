@@ -21,9 +21,12 @@ type InlineForm struct {
 func (f InlineForm) url() string { return nodeURL(f.Node.ID) + "/inline" }
 
 // InlineURL returns the URL of the editor of a field as a dialog.
-func inlineURL(id int64, field string) string {
-	return nodeURL(id) + "/inline?dialog=1&field=" + field
+func inlinePath(id, field string) string {
+	return nodePath(id) + "/inline?dialog=1&field=" + field
 }
+
+// rowID stands for the id of a node in the menu of the rows.
+const rowID = "{id}"
 
 // label names the field and the node.
 func (f InlineForm) label(p *i18n.Printer) string {

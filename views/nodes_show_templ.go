@@ -379,7 +379,7 @@ func NodePanel(n Node) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = serviceSwitch(n.ID, n.Service, "btn").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = serviceSwitch(n.Service, "btn").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -53,4 +53,6 @@ func domID(what string, id int64) string { return what + "-" + strconv.FormatInt
 
 func runURL(id int64) string { return "/runs/" + strconv.FormatInt(id, 10) }
 
-func nodeURL(id int64) string { return "/nodes/" + strconv.FormatInt(id, 10) }
+func nodeURL(id int64) string { return nodePath(strconv.FormatInt(id, 10)) }
+
+func nodePath(id string) string { return "/nodes/" + id }

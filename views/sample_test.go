@@ -196,7 +196,7 @@ var usualColumns = connexa.DefaultListColumns(true, false)
 
 func sampleRows() []NodeRow {
 	row := func(id int64, s connexa.Status, address, login, city, state, country, provider string, o connexa.Outcome) NodeRow {
-		return NodeRow{Kinds: []connexa.RunKind{connexa.RunPing, connexa.RunLogin}, Node: connexa.Node{
+		return NodeRow{Node: connexa.Node{
 			ID: id, Address: address, Port: 1723, Login: login, City: city, State: state, Country: country, Provider: provider,
 			Verdict: connexa.Verdict{Status: s}, Last: o, Revision: 1,
 			Basis: connexa.Basis{Kind: o.Kind, At: o.At, Reached: o.Reached, Cause: o.Cause},

@@ -1856,7 +1856,7 @@ func ServiceTableRow(s ServiceRow) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = serviceSwitch(n.ID, &s.ServiceRow, "danger").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = serviceSwitch(&s.ServiceRow, "danger").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

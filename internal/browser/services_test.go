@@ -60,7 +60,7 @@ func (b *tab) startServices(t *testing.T) {
 	// The row menu starts a service without a confirmation, and the row changes without a
 	// reload.
 	b.clickOn(`#node-1 td.menu button`)
-	b.clickOn(`#menu-node-1 button[formaction="/services/start"]`)
+	b.clickOn(`#row-menu button[formaction="/services/start"]`)
 	b.waitFor(30*time.Second, hasText("#node-1 .serve", "Online"))
 	// A selection starts two more, after a confirmation with the count.
 	b.clickOn(`#pick-node-2`)

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"net/url"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestTableKeys(t *testing.T) {
 	const (
 		row    = `document.querySelector("#list tbody tr:nth-child(3)")`
 		picked = `document.querySelectorAll("#list tbody .pick :checked").length`
-		menu   = `document.querySelector("#list tbody td.menu [popover]:popover-open")`
+		menu   = `document.querySelector("#row-menu:popover-open")`
 	)
 	for range 3 {
 		b.pressKey("j")
@@ -39,7 +40,16 @@ func TestTableKeys(t *testing.T) {
 	b.waitTrue(`!` + row + `.dataset.old && ` + row + `.matches(".at")`)
 
 	b.pressKey(".")
-	b.waitTrue(menu + `?.closest("tr") === ` + row + ` && ` + menu + `.contains(document.activeElement)`)
+	isOf := func(n int) string {
+		return fmt.Sprintf(`"node-" + %s?.querySelector("[name=ids]").value === document.querySelector("#list tbody tr:nth-child(%d)").id`, menu, n)
+	}
+	b.waitTrue(isOf(3) + ` && ` + menu + `.contains(document.activeElement)`)
+	b.clickOn(`#list tbody tr:nth-child(1) td.menu button`)
+	b.waitTrue(isOf(1))
+	b.clickOn(`#list tbody tr:nth-child(1) td.menu button`)
+	b.waitTrue(`!` + menu)
+	b.pressKey(".")
+	b.waitTrue(isOf(3) + ` && ` + menu + `.contains(document.activeElement)`)
 	b.pressKey("ArrowDown")
 	b.waitTrue(menu + `.querySelectorAll("a, button")[1] === document.activeElement`)
 	b.pressKey("x") // no key of the list while a menu is open
@@ -158,7 +168,7 @@ func TestStickyTable(t *testing.T) {
 	b.waitTrue(scroll + `.scrollLeft === 500 && ` + scroll + `.scrollTop === 300 && Math.abs(` + left + ` - 44) < 2 && Math.abs(` + top + `) < 2`)
 	b.waitTrue(`document.elementFromPoint(` + scroll + `.getBoundingClientRect().left + 60, ` + scroll + `.getBoundingClientRect().top + 15).closest("th.where")`)
 	// The menu of a row is in sight, wherever the list was scrolled to.
-	const inside = `(() => { const menu = document.querySelector("#list td.menu [popover]:popover-open")?.getBoundingClientRect(); return menu && menu.top >= 0 && menu.bottom <= innerHeight && menu.left >= 0 && menu.right <= innerWidth })()`
+	const inside = `(() => { const menu = document.querySelector("#row-menu:popover-open")?.getBoundingClientRect(); return menu && menu.top >= 0 && menu.bottom <= innerHeight && menu.left >= 0 && menu.right <= innerWidth })()`
 	b.clickOn(`#list tbody tr:nth-child(12) td.menu button[popovertarget]`)
 	b.waitTrue(inside)
 	b.pressKey("Escape")
