@@ -21,7 +21,7 @@ type tableColumn struct {
 	desc  bool // the first click sorts in descending order
 
 	// One of cell, text and time is set.
-	cell func(r NodeRow) templ.Component
+	cell func(class string, r NodeRow) templ.Component
 	text func(p *i18n.Printer, r *NodeRow) string
 	time func(r *NodeRow) time.Time
 }
@@ -107,8 +107,9 @@ func tableColumnOf(c connexa.ListColumn) tableColumn {
 	look := tableColumns[c.Name]
 	look.name = c.Name
 	if !cardColumns[c.Name] {
-		look.class = strings.TrimSpace(look.class + " more")
+		look.class += " more"
 	}
+	look.class = strings.TrimSpace(look.class + " w-" + strconv.Itoa((widthOf(c)+widthStep/2)/widthStep*widthStep))
 	return look
 }
 
@@ -163,10 +164,12 @@ func widthOf(c connexa.ListColumn) int {
 	return tableColumns[c.Name].width
 }
 
-// The columns of the box and of the menu.
 const (
+	// The columns of the box and of the menu.
 	pickWidth = 44
 	menuWidth = 50
+
+	widthStep = 20 // of the widths of columns that the stylesheet knows
 )
 
 // overClass names the width below which the table scrolls sideways, in steps that the
