@@ -182,18 +182,26 @@ const (
 	// untouched reports whether no probe followed the act.
 	untouched = `(nodes.checked_at IS NULL AND nodes.status = 'not_tested')`
 
-	restoreResults = `UPDATE OR IGNORE nodes SET revision = revision + 1, changed_at = ?2,
-		(login, password, password_mac, status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
-		basis_kind, basis_reached, basis_cause, basis_at, checked_at, vendor, peer_host, firmware, plain) =
-		(SELECT before, password, mac, results->>0, results->>1, results->>2, results->>3, results->>4, results->>5, results->>6, results->>7, results->>8,
-		results->>9, results->>10, results->>11, results->>12, results->>13, results->>14, results->>15, results->>16,
-		results->>17, results->>18, results->>19, results->>20, results->>21 FROM act_changes WHERE act_id = ?1 AND node_id = nodes.id)
-		WHERE id IN (SELECT value FROM json_each(?3)) AND EXISTS (SELECT 1 ` + changeOfNode + ` AND ` + untouched + `) RETURNING id`
-
 	restoreLogins = `UPDATE OR IGNORE nodes SET
 		(login, password, password_mac) = (SELECT before, password, mac FROM act_changes WHERE act_id = ?1 AND node_id = nodes.id)
 		WHERE id IN (SELECT value FROM json_each(?2)) AND EXISTS (SELECT 1 ` + changeOfNode + ` AND NOT ` + untouched + `) RETURNING id`
 )
+
+// restoreResults restores passwords and results. It restores logins if the act may have
+// changed them, which costs the change of an index.
+func restoreResults(kind connexa.BulkKind) string {
+	column, before := "login, ", "before, "
+	if kind == connexa.BulkPassword || kind == connexa.BulkReset {
+		column, before = "", ""
+	}
+	return `UPDATE OR IGNORE nodes SET revision = revision + 1, changed_at = ?2,
+		(` + column + `password, password_mac, status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
+		basis_kind, basis_reached, basis_cause, basis_at, checked_at, vendor, peer_host, firmware, plain) =
+		(SELECT ` + before + `password, mac, results->>0, results->>1, results->>2, results->>3, results->>4, results->>5, results->>6, results->>7, results->>8,
+		results->>9, results->>10, results->>11, results->>12, results->>13, results->>14, results->>15, results->>16,
+		results->>17, results->>18, results->>19, results->>20, results->>21 FROM act_changes WHERE act_id = ?1 AND node_id = nodes.id)
+		WHERE id IN (SELECT value FROM json_each(?3)) AND EXISTS (SELECT 1 ` + changeOfNode + ` AND ` + untouched + `) RETURNING id`
+}
 
 // setColumn sets one column that probes do not use.
 func (w *actWriter) setColumn(column, value, list string) error {

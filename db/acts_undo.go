@@ -57,7 +57,7 @@ func (w *actWriter) undoColumn(column, list string) (err error) {
 func (w *actWriter) undoReset(list string, total int) error {
 	now := toMillis(w.db.now())
 	for { // until no login becomes free
-		same, err := w.t.queryIDs(restoreResults, w.act.ID, now, list)
+		same, err := w.t.queryIDs(restoreResults(w.act.Kind), w.act.ID, now, list)
 		if err != nil {
 			return err
 		}
