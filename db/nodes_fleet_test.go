@@ -181,7 +181,7 @@ var fleetNow = fleetStart.Add(90 * time.Minute)
 func matchesTerm(t connexa.Term, n *connexa.Node) bool {
 	values := make(map[string]bool)
 	for _, v := range t.Values {
-		values[v] = true
+		values[strings.ToLower(v)] = true
 	}
 	number := func(v float64, known bool) bool {
 		if t.Op == connexa.OpIs {
@@ -211,7 +211,7 @@ func matchesTerm(t connexa.Term, n *connexa.Node) bool {
 	case "cause":
 		return values[cmp.Or(string(n.Basis.Cause), connexa.NoValue)]
 	case "tag":
-		return slices.ContainsFunc(n.Tags, func(tag string) bool { return values[tag] }) || len(n.Tags) == 0 && values[connexa.NoValue]
+		return slices.ContainsFunc(n.Tags, func(tag string) bool { return values[strings.ToLower(tag)] }) || len(n.Tags) == 0 && values[connexa.NoValue]
 	case "encryption":
 		return values[cmp.Or(string(n.Encryption), connexa.NoValue)]
 	case "is":
@@ -228,8 +228,13 @@ func matchesTerm(t connexa.Term, n *connexa.Node) bool {
 		return age(n.Last.At)
 	case "added":
 		return age(n.CreatedAt)
+	case "state":
+		names := map[string]string{"TX": "texas", "CA": "california"} // those of fleetPlaces
+		if values[names[n.State]] && (n.Country == "US" || n.Country == "") {
+			return true
+		}
 	}
-	return values[cmp.Or(*connexa.ColumnNamed(t.Field).Value(n), connexa.NoValue)]
+	return values[strings.ToLower(cmp.Or(*connexa.ColumnNamed(t.Field).Value(n), connexa.NoValue))]
 }
 
 func holds(op connexa.Op, compared int) bool {

@@ -83,18 +83,18 @@ func facetOptions(name, label string, list []connexa.Facet, chosen []string, wor
 	m := facetMenu{name: name, label: label, on: len(chosen)}
 	seen := map[string]bool{}
 	add := func(value string, count int) {
-		o := facetOption{value: value, label: none, count: count, on: slices.Contains(chosen, value)}
+		o := facetOption{value: value, label: none, count: count, on: connexa.ContainsValue(chosen, value)}
 		if value != connexa.NoValue || none == "" {
 			o.label = words(value)
 		}
-		seen[value] = true
+		seen[connexa.FoldValue(value)] = true
 		m.list = append(m.list, o)
 	}
 	for _, f := range list {
 		add(f.Value, f.Count)
 	}
 	for _, value := range chosen { // a chosen value that no node has any more must stay visible, so that it can be removed
-		if !seen[value] {
+		if !seen[connexa.FoldValue(value)] {
 			add(value, 0)
 		}
 	}

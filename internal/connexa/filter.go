@@ -18,7 +18,7 @@ type Term struct {
 	Not    bool   // nodes that do not match the rest of the term
 	Field  string // Name of a Field; empty: any text of the node contains Values[0], ignoring case
 	Op     Op
-	Values []string // in the form of Field.Check; a node matches with any of them
+	Values []string // in the form of Field.Check; a node matches with any of them, texts ignoring case
 }
 
 // Op is the comparison of a Term. A node without a value matches none but OpIs with
@@ -97,7 +97,17 @@ func (f Filter) WithChoice(field string, values []string) Filter {
 }
 
 // Has reports whether f has a term that requires value, which is one of several or alone.
-func (f Filter) Has(field, value string) bool { return slices.Contains(f.Choice(field), value) }
+func (f Filter) Has(field, value string) bool { return ContainsValue(f.Choice(field), value) }
+
+// FoldValue returns the form in which filters compare texts: the case of letters does
+// not matter.
+func FoldValue(s string) string { return strings.ToLower(s) }
+
+// ContainsValue reports whether a filter for any of values finds value.
+func ContainsValue(values []string, value string) bool {
+	value = FoldValue(value)
+	return slices.ContainsFunc(values, func(v string) bool { return FoldValue(v) == value })
+}
 
 // String returns f in the filter language. ReadFilter is its inverse.
 func (f Filter) String() string {
@@ -225,11 +235,11 @@ func (f *Field) checkAll(texts []string) ([]string, error) {
 	return values, nil
 }
 
-func sameTexts(a, b []string) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.Sort(a)
-	slices.Sort(b)
-	return slices.Equal(a, b)
+// sameTexts reports whether two lists of values find the same.
+func sameTexts(a, b []string) bool { return containsAll(a, b) && containsAll(b, a) }
+
+func containsAll(values, some []string) bool {
+	return !slices.ContainsFunc(some, func(v string) bool { return !ContainsValue(values, v) })
 }
 
 // FilterProblem is what is wrong with the text of a filter.

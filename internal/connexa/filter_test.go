@@ -90,6 +90,8 @@ func TestParseFilter(t *testing.T) {
 		"q=-country%3ADE&was=-country%3ADE&country=DE":                          "-country:DE country:DE",
 		"q=a&was=status%3Aping_ok&status=ping_ok&status=login_ok&is=suspect":    "a status:ping_ok,login_ok is:suspect",
 		"q=country%3ADE%2CFR&was=country%3ADE%2CFR&country=FR&country=DE&tag=x": "country:DE,FR tag:x",
+		"q=tag%3AOLD&was=tag%3AOLD&tag=Old&tag=old":                             "tag:OLD", // the boxes of both were on
+		"q=tag%3AOLD&was=tag%3AOLD":                                             "",
 	} {
 		v, err := url.ParseQuery(query)
 		if err != nil {
@@ -127,6 +129,9 @@ func TestFilterParts(t *testing.T) {
 	if got := f.Without("country").String(); got != "a speed>1 is:suspect" {
 		t.Errorf("without the countries: %s", got)
 	}
+	if tags := FilterBy("tag", "Old"); !tags.Has("tag", "oLD") || tags.Has("tag", "ol") {
+		t.Error("the case of letters matters")
+	}
 	if !f.Has("country", "FR") || f.Has("country", "US") || !f.Has("is", IsSuspect) {
 		t.Errorf("choices: %q, %q", f.Choice("country"), f.Choice("is"))
 	}
@@ -157,4 +162,17 @@ func FuzzReadFilter(f *testing.F) {
 			t.Errorf("%q is printed as %q, which is read as %q, %v", text, filter, again, err)
 		}
 	})
+}
+
+func TestUSStateCode(t *testing.T) {
+	for name, want := range map[string]string{"Washington": "WA", "new  YORK": "NY", "Guam": "GU", "WA": "", "Bavaria": "", "": ""} {
+		if got := USStateCode(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+	for s, want := range map[string]bool{"wa": true, "Washington": true, " West  Virginia": true, "": false, "BY": false} {
+		if got := IsUSState(s); got != want {
+			t.Errorf("%q: got %v, want %v", s, got, want)
+		}
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
 // Node has the values of a node by which lists filter and order. Missing numbers are
@@ -189,7 +191,7 @@ const noText = 0
 type dict struct {
 	codes  map[string]uint32
 	texts  []string
-	lower  []string // for words
+	lower  []string // texts as filters compare them
 	counts []int    // nodes with the text
 	// ranking is computed when it is needed, and again after a new text.
 	ranking atomic.Pointer[ranking]
@@ -204,7 +206,7 @@ func (d *dict) encode(text string) uint32 {
 	d.codes[text] = code
 	d.texts = append(d.texts, text)
 	d.counts = append(d.counts, 0)
-	lower := strings.ToLower(text)
+	lower := connexa.FoldValue(text)
 	if lower == text {
 		lower = text // one copy of it
 	}
@@ -235,10 +237,10 @@ func (d *dict) ranked() *ranking {
 	return r
 }
 
-// wanted returns by code whether want wants the text.
-func (d *dict) wanted(want func(text string) bool) []bool {
-	out := make([]bool, len(d.texts))
-	for i, text := range d.texts {
+// wanted returns by code whether want wants the text in lower case.
+func (d *dict) wanted(want func(lower string) bool) []bool {
+	out := make([]bool, len(d.lower))
+	for i, text := range d.lower {
 		out[i] = want(text)
 	}
 	return out

@@ -30,6 +30,55 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// TestTextsIgnoreCase checks that values match in any case, that the names of states find
+// their codes, and that facets keep the stored texts.
+func TestTextsIgnoreCase(t *testing.T) {
+	node := func(id int64, country, state, city, provider, asn, tags string) Node {
+		n := Node{ID: id}
+		n.Choices[choiceCountry], n.Choices[choiceState], n.Choices[choiceCity] = country, state, city
+		n.Choices[choiceProvider], n.Choices[choiceASN], n.Choices[choiceTags] = provider, asn, tags
+		return n
+	}
+	f := New()
+	f.Apply(nil, []Node{
+		node(1, "DE", "Berlin", "Berlin", "Ромашка", "AS64500", ",old,Client A,"),
+		node(2, "US", "WA", "Seattle", "", "", ",Old,"),
+		node(3, "AU", "WA", "Perth", "", "", ""),
+		node(4, "", "wa", "", "", "", ",gold,"),
+		node(5, "US", "washington", "", "", "", ""),
+		node(6, "US", "US-WA", "", "", "", ""),
+		node(7, "US", "", "", "", "", ""),
+	})
+	for text, want := range map[string][]int64{
+		"tag:OLD":                   {1, 2},
+		`tag:"client a",GOLD`:       {1, 4},
+		"-tag:oLd city:SEATTLE,-":   {4, 5, 6, 7},
+		"city:berlin":               {1},
+		"provider:ромашка":          {1},
+		"asn:as64500":               {1},
+		"country:de":                {1},
+		"state:wa":                  {2, 3, 4},
+		"state:Washington":          {2, 4, 5, 6},
+		"state:WASHINGTON,-":        {2, 4, 5, 6, 7},
+		"-state:Washington":         {1, 3, 7},
+		"state:Oregon":              nil,
+		"state:Washing":             nil,
+		"state:WA country:AU,DE,US": {2, 3},
+	} {
+		filter, err := connexa.ReadFilter(text)
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		if got, err := f.IDs(filter, nil, now); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, %v; want %v", text, got, err, want)
+		}
+	}
+	facets, err := f.Facets(connexa.FilterBy("tag", "OLD"), nil, now)
+	if want := []connexa.Facet{{Value: "Client A", Count: 1}, {Value: "Old", Count: 1}, {Value: "gold", Count: 1}, {Value: "old", Count: 1}}; err != nil || !slices.Equal(facets.Tags, want) {
+		t.Errorf("got the tags %v, %v; want %v", facets.Tags, err, want)
+	}
+}
+
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // makeNodes returns n nodes that resemble a real fleet.

@@ -97,7 +97,10 @@ func matchAll(matches []match, b *block, among uint64) uint64 {
 
 func (f *Fleet) compileTerm(t connexa.Term, sets named, now time.Time) match {
 	if t.Field == "" {
-		return f.matchWord(strings.ToLower(t.Values[0]))
+		return f.matchWord(connexa.FoldValue(t.Values[0]))
+	}
+	if t.Field == ChoiceNames[choiceState] {
+		return f.matchState(t.Values)
 	}
 	if i := slices.Index(ChoiceNames[:], t.Field); i >= 0 {
 		return f.matchChoice(i, t.Values)
@@ -123,7 +126,9 @@ func (f *Fleet) compileTerm(t connexa.Term, sets named, now time.Time) match {
 	panic("fleet: no match for the field " + t.Field) // TestFields
 }
 
+// matchChoice matches without regard to case.
 func (f *Fleet) matchChoice(field int, values []string) match {
+	values = folded(values)
 	wanted := f.dicts[field].wanted(func(text string) bool {
 		if field == choiceTags {
 			return slices.ContainsFunc(values, func(v string) bool {
@@ -136,6 +141,34 @@ func (f *Fleet) matchChoice(field int, values []string) match {
 		return slices.Contains(values, text)
 	})
 	return func(b *block, among uint64) uint64 { return b.having(field, wanted) & among }
+}
+
+// matchState is matchChoice for states. The name of a state of the United States also
+// finds its code, where the country does not say that it is the code of another state.
+func (f *Fleet) matchState(values []string) match {
+	typed := f.matchChoice(choiceState, values)
+	var codes []string
+	for _, v := range values {
+		if code := connexa.USStateCode(v); code != "" {
+			codes = append(codes, code, "US-"+code)
+		}
+	}
+	if codes == nil {
+		return typed
+	}
+	coded, american := f.matchChoice(choiceState, codes), f.matchChoice(choiceCountry, []string{"US", connexa.NoValue})
+	return func(b *block, among uint64) uint64 {
+		return typed(b, among) | coded(b, american(b, among))
+	}
+}
+
+// folded returns values in the form of dict.lower.
+func folded(values []string) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = connexa.FoldValue(v)
+	}
+	return out
 }
 
 // bitOf is compiled without a branch, which random values would make slow.

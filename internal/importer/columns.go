@@ -188,9 +188,9 @@ func proposeMapping(records [][]string) []string {
 	give("password", slices.Index(mapping, ""))
 	give("country", most(func(s string) bool {
 		_, ok := Country(s)
-		return ok && s != "" && !(usState(s) && len(s) == 2 && s != "US")
+		return ok && s != "" && !(connexa.IsUSState(s) && len(s) == 2 && s != "US")
 	}))
-	give("state", most(usState))
+	give("state", most(connexa.IsUSState))
 	give("zip", most(looksLikeZip))
 	give("city", most(func(s string) bool { return s != "" && strings.IndexFunc(s, unicode.IsDigit) < 0 }))
 	return mapping

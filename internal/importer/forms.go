@@ -102,7 +102,7 @@ func (t tail) applyTail(in connexa.NodeInput) (connexa.NodeInput, connexa.Text) 
 	in.Login, in.Password = t.login, t.password
 	code, isCountry := Country(t.place)
 	switch {
-	case usState(t.place) || knownState(t.place):
+	case connexa.IsUSState(t.place) || knownState(t.place):
 		in.State = t.place
 	case isCountry:
 		in.Country = code

@@ -36,9 +36,9 @@ func parsePlace(s string) place {
 		p.fillUp(parts)
 		return p
 	}
-	if code, ok := Country(s); ok && code != "" && !usState(s) {
+	if code, ok := Country(s); ok && code != "" && !connexa.IsUSState(s) {
 		p.country = code
-	} else if usState(s) {
+	} else if connexa.IsUSState(s) {
 		p.state = s
 	} else {
 		p.city = s
@@ -48,7 +48,7 @@ func parsePlace(s string) place {
 
 // widest sets the country or the state; an unknown name is a state.
 func (p *place) widest(s string) {
-	if code, ok := Country(s); ok && code != "" && !usState(s) {
+	if code, ok := Country(s); ok && code != "" && !connexa.IsUSState(s) {
 		p.country = code
 		return
 	}
@@ -71,18 +71,18 @@ func (p *place) fillDown(parts []string) {
 // fillUp reads city, state, country; city, country; city, state or state, city.
 func (p *place) fillUp(parts []string) {
 	last := parts[len(parts)-1]
-	if code, ok := Country(last); ok && code != "" && !(len(parts) == 2 && usState(last)) {
+	if code, ok := Country(last); ok && code != "" && !(len(parts) == 2 && connexa.IsUSState(last)) {
 		p.country = code
 		parts = parts[:len(parts)-1]
 	}
 	switch {
 	case len(parts) == 1:
-		if usState(parts[0]) {
+		if connexa.IsUSState(parts[0]) {
 			p.state = parts[0]
 		} else {
 			p.city = parts[0]
 		}
-	case usState(parts[0]) && !usState(parts[1]):
+	case connexa.IsUSState(parts[0]) && !connexa.IsUSState(parts[1]):
 		p.state, p.city = parts[0], strings.Join(parts[1:], ", ")
 	default:
 		p.city, p.state = parts[0], strings.Join(parts[1:], ", ")
@@ -114,26 +114,6 @@ func trimPlace(parts []string) []string {
 	return kept
 }
 
-// usState reports whether s is a code or a name of a state of the United States, its
-// district or its territories.
-func usState(s string) bool {
-	return usStates[strings.ToLower(strings.Join(strings.Fields(s), " "))]
-}
-
-var usStates = func() map[string]bool {
-	m := map[string]bool{}
-	for pair := range strings.SplitSeq("al alabama;ak alaska;az arizona;ar arkansas;ca california;co colorado;ct connecticut;de delaware;"+
-		"dc district of columbia;fl florida;ga georgia;hi hawaii;id idaho;il illinois;in indiana;ia iowa;ks kansas;ky kentucky;la louisiana;"+
-		"me maine;md maryland;ma massachusetts;mi michigan;mn minnesota;ms mississippi;mo missouri;mt montana;ne nebraska;nv nevada;"+
-		"nh new hampshire;nj new jersey;nm new mexico;ny new york;nc north carolina;nd north dakota;oh ohio;ok oklahoma;or oregon;"+
-		"pa pennsylvania;ri rhode island;sc south carolina;sd south dakota;tn tennessee;tx texas;ut utah;vt vermont;va virginia;"+
-		"wa washington;wv west virginia;wi wisconsin;wy wyoming;pr puerto rico;gu guam;vi virgin islands;as american samoa;mp northern mariana islands", ";") {
-		code, name, _ := strings.Cut(pair, " ")
-		m[code], m[name] = true, true
-	}
-	return m
-}()
-
 // knownState reports whether s is a state or province of another country, by a name or
 // code that is not also a common word.
 func knownState(s string) bool {
@@ -159,7 +139,7 @@ var otherStates = func() map[string]bool {
 func isPlace(words []string) bool {
 	s := strings.Join(words, " ")
 	_, isCountry := Country(s)
-	return isCountry || usState(s) || knownState(s) || connexa.IsPlaceholder(s)
+	return isCountry || connexa.IsUSState(s) || knownState(s) || connexa.IsPlaceholder(s)
 }
 
 // surelyPlace reports whether s cannot be the rest of a password: it has a state or
@@ -169,7 +149,7 @@ func surelyPlace(s string) bool {
 		return false
 	}
 	p := parsePlace(s)
-	return p.country != "" || usState(p.state) || knownState(p.state) || p.city != "" && (p.zip != "" || p.state != "")
+	return p.country != "" || connexa.IsUSState(p.state) || knownState(p.state) || p.city != "" && (p.zip != "" || p.state != "")
 }
 
 // longForm reports whether the last three parts can only be a country, a state and a
@@ -184,7 +164,7 @@ func longForm(parts []string) bool {
 		return false
 	}
 	if code == "US" {
-		return (state == "" || usState(state)) && strings.Trim(zip, "0123456789-") == ""
+		return (state == "" || connexa.IsUSState(state)) && strings.Trim(zip, "0123456789-") == ""
 	}
 	return strings.IndexFunc(state, func(r rune) bool { return strings.ContainsRune("0123456789@#$%^&*!?=+_/\\|<>{}[]", r) }) < 0
 }
