@@ -367,7 +367,7 @@ func TestUndoOfAnImport(t *testing.T) {
 	b.addNodes("192.0.2.9")
 	b.importText(1, "ip,user,pass\n192.0.2.1,ops1,a\n192.0.2.2,ops1,b\n")
 	b.get("/imports/1").contains(t, `action="/imports/1/undo"`)
-	b.post("/imports/1/undo").hasStatus(t, http.StatusOK).contains(t, "2 added nodes are removed").contains(t, `name="remove" value="2"`)
+	b.post("/imports/1/undo").hasStatus(t, http.StatusOK).contains(t, "2 added nodes go to the bin").contains(t, `name="remove" value="2"`)
 	b.post("/imports/1/undo", "yes", "1", "remove", "3", "restore", "0", "keep", "0").hasStatus(t, http.StatusConflict).contains(t, `name="remove" value="2"`)
 	b.post("/imports/1/undo", "yes", "1", "remove", "2", "restore", "0", "keep", "0").leadsTo(t, "/imports/1")
 	waitFor(t, func() bool {
@@ -377,7 +377,7 @@ func TestUndoOfAnImport(t *testing.T) {
 		}
 		return i.Undo == connexa.UndoDone
 	})
-	b.get("/imports/1").contains(t, "2 nodes removed").lacks(t, "/imports/1/undo")
+	b.get("/imports/1").contains(t, "2 nodes moved to the bin").lacks(t, "/imports/1/undo")
 	b.get("/nodes").contains(t, "192.0.2.9").lacks(t, "192.0.2.1:")
 	b.post("/imports/1/undo").hasStatus(t, http.StatusConflict)
 	b.get("/imports").contains(t, "undone")

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/a-h/templ"
 
@@ -72,12 +73,29 @@ func ConfirmDeleteProfile(p *i18n.Printer, x connexa.Profile) Confirm {
 // contains the plan, so that nothing else is done than what the question said.
 func ConfirmUndo(p *i18n.Printer, i connexa.Import, plan connexa.UndoPlan) Confirm {
 	c := Confirm{
-		Title: p.T("import.undo.title", importName(p, i)), Text: p.T("import.undo.remove", plan.Remove) + " " + p.T("import.undo.restore", plan.Restore),
-		Warning: p.T("import.undo.warning"), URL: importURL(i.ID) + "/undo", Button: p.T("import.undo"), Danger: true,
+		Title: p.T("import.undo.title", importName(p, i)), Text: countsText(p, keyCount{"import.undo.remove", plan.Remove}, keyCount{"import.undo.restore", plan.Restore}, keyCount{"import.undo.keep", plan.Keep}),
+		URL: importURL(i.ID) + "/undo", Button: p.T("import.undo"), Danger: true,
 		Fields: []Hidden{{"yes", "1"}, {"remove", strconv.Itoa(plan.Remove)}, {"restore", strconv.Itoa(plan.Restore)}, {"keep", strconv.Itoa(plan.Keep)}},
 	}
-	if plan.Keep > 0 {
-		c.Text += " " + p.T("import.undo.keep", plan.Keep)
+	if plan.Restore > 0 {
+		c.Warning = p.T("import.undo.warning")
 	}
 	return c
+}
+
+// keyCount is a sentence of the catalogue about a number of nodes.
+type keyCount struct {
+	key string
+	n   int
+}
+
+// countsText joins sentences, without those about no node.
+func countsText(p *i18n.Printer, counts ...keyCount) string {
+	var said []string
+	for _, c := range counts {
+		if c.n > 0 {
+			said = append(said, p.T(c.key, c.n))
+		}
+	}
+	return strings.Join(said, " ")
 }

@@ -201,9 +201,9 @@ func TestUndoImport(t *testing.T) {
 	b.clickOn(`form[action$="/confirm"] .btn.primary`)
 	b.waitTrue(tileFigure("added") + ` === 2`)
 	b.clickOn(`form[action$="/undo"] .btn`)
-	b.waitTrue(hasText("#confirm", "2 added nodes are removed"))
+	b.waitTrue(hasText("#confirm", "2 added nodes go to the bin"))
 	b.clickOn(`#confirm .btn.primary`)
-	b.waitTrue(hasText("main", "2 nodes removed.") + ` && !document.querySelector('form[action$="/undo"]')`)
+	b.waitTrue(hasText("main", "2 nodes moved to the bin.") + ` && !document.querySelector('form[action$="/undo"]')`)
 	b.openPage("/nodes")
 	b.waitTrue(`!document.querySelector("#list tbody tr")`)
 }
