@@ -16,7 +16,7 @@ import (
 func (d *DB) AdvanceAct(ctx context.Context, id int64) (connexa.ActStep, error) {
 	var step connexa.ActStep
 	err := d.inStmtTx(ctx, func(t *stmtTx) error {
-		w := actWriter{db: d, t: t}
+		w := actWriter{db: d, t: t, at: toMillis(d.now())}
 		if err := w.readAct(id); err != nil {
 			return err
 		}
@@ -49,6 +49,7 @@ type actWriter struct {
 	db     *DB
 	t      *stmtTx
 	act    connexa.BulkAct
+	at     int64   // time of the batch, in Unix milliseconds
 	sealed []byte  // acts.sealed
 	ids    []int64 // nodes that changed
 	added  int     // jobs
@@ -182,6 +183,10 @@ const (
 	// untouched reports whether no probe followed the act.
 	untouched = `(nodes.checked_at IS NULL AND nodes.status = 'not_tested')`
 
+	// changedBefore is the changed_at of a node whose change is undone: that of before, if
+	// nothing newer changed the node. ?1 is the act, ?2 the time.
+	changedBefore = `coalesce((SELECT c.changed_then FROM act_changes c WHERE c.act_id = ?1 AND c.node_id = nodes.id AND c.at = nodes.changed_at), ?2)`
+
 	restoreLogins = `UPDATE OR IGNORE nodes SET
 		(login, password, password_mac) = (SELECT before, password, mac FROM act_changes WHERE act_id = ?1 AND node_id = nodes.id)
 		WHERE id IN (SELECT value FROM json_each(?2)) AND EXISTS (SELECT 1 ` + changeOfNode + ` AND NOT ` + untouched + `) RETURNING id`
@@ -194,7 +199,7 @@ func restoreResults(kind connexa.BulkKind) string {
 	if kind == connexa.BulkPassword || kind == connexa.BulkReset {
 		column, before = "", ""
 	}
-	return `UPDATE OR IGNORE nodes SET revision = revision + 1, changed_at = ?2,
+	return `UPDATE OR IGNORE nodes SET revision = revision + 1, changed_at = ` + changedBefore + `,
 		(` + column + `password, password_mac, status, silences, tunnel_failures, refusals, kind, reached, cause, latency, control, attempts, lost, down, up,
 		basis_kind, basis_reached, basis_cause, basis_at, checked_at, vendor, peer_host, firmware, plain) =
 		(SELECT ` + before + `password, mac, results->>0, results->>1, results->>2, results->>3, results->>4, results->>5, results->>6, results->>7, results->>8,
@@ -205,8 +210,8 @@ func restoreResults(kind connexa.BulkKind) string {
 
 // setColumn sets one column that probes do not use.
 func (w *actWriter) setColumn(column, value, list string) error {
-	err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after)
-		SELECT ?, id, `+column+`, ? FROM nodes WHERE id`+ofBatch+` AND `+column+` <> ?`, w.act.ID, value, list, value)
+	err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, at, changed_then)
+		SELECT ?, id, `+column+`, ?, ?, changed_at FROM nodes WHERE id`+ofBatch+` AND `+column+` <> ?`, w.act.ID, value, w.at, list, value)
 	if err != nil {
 		return err
 	}
@@ -221,7 +226,7 @@ func (w *actWriter) writeColumn(column, list string) (err error) {
 	}
 	list = jsonIDs(w.ids)
 	if err := w.t.exec(`UPDATE nodes SET `+column+` = (SELECT after FROM act_changes WHERE act_id = ? AND node_id = id), changed_at = ? WHERE id`+ofBatch,
-		w.act.ID, toMillis(w.db.now()), list); err != nil {
+		w.act.ID, w.at, list); err != nil {
 		return err
 	}
 	return w.recordNodes(list, w.historyText(), `n.status`, `n.status`)
@@ -252,8 +257,8 @@ func (w *actWriter) setTags(list string) (skipped int, err error) {
 	}
 	err = w.t.exec(`
 		WITH pairs (tags, after) AS MATERIALIZED (SELECT value->>0, value->>1 FROM json_each(?))
-		INSERT INTO act_changes (act_id, node_id, before, after)
-		SELECT ?, n.id, n.tags, p.after FROM nodes n JOIN pairs p ON p.tags = n.tags WHERE n.id`+ofBatch, string(values), w.act.ID, list)
+		INSERT INTO act_changes (act_id, node_id, before, after, at, changed_then)
+		SELECT ?, n.id, n.tags, p.after, ?, n.changed_at FROM nodes n JOIN pairs p ON p.tags = n.tags WHERE n.id`+ofBatch, string(values), w.act.ID, w.at, list)
 	if err != nil {
 		return 0, err
 	}
@@ -263,8 +268,8 @@ func (w *actWriter) setTags(list string) (skipped int, err error) {
 // setLogin sets one login. It skips nodes whose server already has it.
 func (w *actWriter) setLogin(list string) (skipped int, err error) {
 	login := w.act.Value
-	if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results)
-		SELECT ?, id, login, ?, password, password_mac, password_mac, `+resultsBefore+` FROM nodes WHERE id`+ofBatch+` AND login <> ?`, w.act.ID, login, list, login); err != nil {
+	if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results, at, changed_then)
+		SELECT ?, id, login, ?, password, password_mac, password_mac, `+resultsBefore+`, ?, changed_at FROM nodes WHERE id`+ofBatch+` AND login <> ?`, w.act.ID, login, w.at, list, login); err != nil {
 		return 0, err
 	}
 	if err := w.t.exec(`UPDATE OR IGNORE nodes SET login = ? WHERE id`+ofBatch, login, list); err != nil {
@@ -285,9 +290,9 @@ func (w *actWriter) setPassword(list string) error {
 	}
 	password := connexa.Secret(plain)
 	mac := w.db.ring.passwordMAC(password)
-	if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results)
-		SELECT ?, id, login, login, password, password_mac, ?, `+resultsBefore+` FROM nodes WHERE id`+ofBatch+` AND password_mac <> ?`,
-		w.act.ID, mac, list, mac); err != nil {
+	if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results, at, changed_then)
+		SELECT ?, id, login, login, password, password_mac, ?, `+resultsBefore+`, ?, changed_at FROM nodes WHERE id`+ofBatch+` AND password_mac <> ?`,
+		w.act.ID, mac, w.at, list, mac); err != nil {
 		return err
 	}
 	if err := w.t.exec(`UPDATE nodes SET password = ?, password_mac = ? WHERE id`+ofBatch+` AND password_mac <> ?`,
@@ -328,9 +333,9 @@ func (w *actWriter) setLogins(ids []int64, sealed []byte) (skipped int, err erro
 		if newLogin == nil && mac == nil {
 			continue
 		}
-		if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results)
-			SELECT ?1, id, login, coalesce(?2, login), password, password_mac, coalesce(?3, password_mac), `+resultsBefore+`
-			FROM nodes WHERE id = ?4`, w.act.ID, newLogin, mac, id); err != nil {
+		if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results, at, changed_then)
+			SELECT ?1, id, login, coalesce(?2, login), password, password_mac, coalesce(?3, password_mac), `+resultsBefore+`, ?5, changed_at
+			FROM nodes WHERE id = ?4`, w.act.ID, newLogin, mac, id, w.at); err != nil {
 			return 0, err
 		}
 		n, err := w.t.execCount(`UPDATE OR IGNORE nodes SET login = coalesce(?, login), password = coalesce(?, password), password_mac = coalesce(?, password_mac) WHERE id = ?`,
@@ -350,8 +355,8 @@ func (w *actWriter) setLogins(ids []int64, sealed []byte) (skipped int, err erro
 
 // resetNodes clears the results of nodes that have any.
 func (w *actWriter) resetNodes(list string) error {
-	if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results)
-		SELECT ?, id, login, login, password, password_mac, password_mac, `+resultsBefore+` FROM nodes WHERE id`+ofBatch+` AND (status <> 'not_tested' OR checked_at IS NOT NULL)`, w.act.ID, list); err != nil {
+	if err := w.t.exec(`INSERT INTO act_changes (act_id, node_id, before, after, password, mac, after_mac, results, at, changed_then)
+		SELECT ?, id, login, login, password, password_mac, password_mac, `+resultsBefore+`, ?, changed_at FROM nodes WHERE id`+ofBatch+` AND (status <> 'not_tested' OR checked_at IS NOT NULL)`, w.act.ID, w.at, list); err != nil {
 		return err
 	}
 	return w.resetChanged(list)
@@ -365,7 +370,7 @@ func (w *actWriter) resetChanged(list string) (err error) {
 		return err
 	}
 	list = jsonIDs(w.ids)
-	if err := w.t.exec(resetNode+`, changed_at = ? WHERE id`+ofBatch, toMillis(w.db.now()), list); err != nil {
+	if err := w.t.exec(resetNode+`, changed_at = ? WHERE id`+ofBatch, w.at, list); err != nil {
 		return err
 	}
 	return w.recordNodes(list, w.historyText(), `c.results->>0`, `n.status`)

@@ -2,7 +2,8 @@ package db
 
 import "github.com/connexa-panel/connexa/internal/connexa"
 
-// undoBatch restores the next nodes, if nothing newer changed them.
+// undoBatch restores the next nodes, if nothing newer changed them. A node that the act
+// changed last counts as unchanged again.
 func (w *actWriter) undoBatch() error {
 	// In the reverse order: a login may be free only because a later node gave it back.
 	query := `SELECT node_id FROM act_changes WHERE act_id = ? ORDER BY node_id DESC LIMIT ?`
@@ -43,9 +44,9 @@ func (w *actWriter) undoBatch() error {
 }
 
 func (w *actWriter) undoColumn(column, list string) (err error) {
-	w.ids, err = w.t.queryIDs(`UPDATE nodes SET `+column+` = (SELECT before FROM act_changes WHERE act_id = ?1 AND node_id = id), changed_at = ?2
+	w.ids, err = w.t.queryIDs(`UPDATE nodes SET `+column+` = (SELECT before FROM act_changes WHERE act_id = ?1 AND node_id = id), changed_at = `+changedBefore+`
 		WHERE id IN (SELECT value FROM json_each(?3)) AND `+column+` = (SELECT after FROM act_changes WHERE act_id = ?1 AND node_id = id) RETURNING id`,
-		w.act.ID, toMillis(w.db.now()), list)
+		w.act.ID, w.at, list)
 	if err != nil {
 		return err
 	}
@@ -55,9 +56,8 @@ func (w *actWriter) undoColumn(column, list string) (err error) {
 // undoReset restores logins, passwords and results. Results come back if no probe
 // followed; otherwise they are cleared, because they are about another login.
 func (w *actWriter) undoReset(list string, total int) error {
-	now := toMillis(w.db.now())
 	for { // until no login becomes free
-		same, err := w.t.queryIDs(restoreResults(w.act.Kind), w.act.ID, now, list)
+		same, err := w.t.queryIDs(restoreResults(w.act.Kind), w.act.ID, w.at, list)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (w *actWriter) undoReset(list string, total int) error {
 		if err := w.recordNodes(jsonIDs(tested), w.undoneText(), `n.status`, `'not_tested'`); err != nil {
 			return err
 		}
-		if err := w.t.exec(resetNode+`, changed_at = ? WHERE id`+ofBatch, now, jsonIDs(tested)); err != nil {
+		if err := w.t.exec(resetNode+`, changed_at = `+changedBefore+` WHERE id IN (SELECT value FROM json_each(?3))`, w.act.ID, w.at, jsonIDs(tested)); err != nil {
 			return err
 		}
 		if w.ids = append(w.ids, tested...); len(same)+len(tested) == 0 || len(w.ids) == total {

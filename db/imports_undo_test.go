@@ -2,6 +2,7 @@ package db
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -191,6 +192,61 @@ func TestUndoInReverse(t *testing.T) {
 	undoImport(t, d, first, -1)
 	if got := fleetText(t, d); len(got) != 0 {
 		t.Errorf("after the undo of both imports there is %q", got)
+	}
+}
+
+// TestUndoAfterUndoneActs undoes an import after bulk acts of each kind that were undone
+// themselves: the nodes count as unchanged.
+func TestUndoAfterUndoneActs(t *testing.T) {
+	for _, kind := range actKinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			d := openFleet(t)
+			clockAhead(d)
+			id := newPreview(t, d, typedRow("192.0.2.1 ops a Rome", "192.0.2.2 ops a Rome"))
+			confirmImport(t, d, id, "")
+			if _, err := d.write.ExecContext(t.Context(), `UPDATE nodes SET tags = ',resale,OLD,spare,', provider = 'x', country = 'RU', comment = 'x', checked_at = 1`); err != nil {
+				t.Fatal(err)
+			}
+			ids, err := d.SelectNodes(t.Context(), connexa.Selection{All: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := doAct(t, d, anyAct(rand.New(rand.NewPCG(1, 2)), kind, ids[:1]))
+			if a.Changed != 1 {
+				t.Fatalf("the act: %+v", a)
+			}
+			if plan, err := d.PlanUndo(t.Context(), id); err != nil || plan.Remove != 1 {
+				t.Errorf("after the act the undo would be %+v, %v", plan, err)
+			}
+			undoAct(t, d, a.ID)
+			if plan, err := d.PlanUndo(t.Context(), id); err != nil || plan != (connexa.UndoPlan{Remove: 2}) {
+				t.Errorf("after the undo of the act the undo would be %+v, %v", plan, err)
+			}
+		})
+	}
+}
+
+// TestUndoOfAnActUnderANewerChange checks that a node that somebody has edited after an
+// act stays changed when the act is undone.
+func TestUndoOfAnActUnderANewerChange(t *testing.T) {
+	d := openFleet(t)
+	clockAhead(d)
+	id := newPreview(t, d, typedRow("192.0.2.1 ops a Rome"))
+	confirmImport(t, d, id, "")
+	a := doAct(t, d, connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkSet, Field: "provider", Value: "x"}, IDs: []int64{1}})
+	n, err := d.Node(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Comment = "mine"
+	if _, err := d.EditNode(t.Context(), n, "a", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	if u := undoAct(t, d, a.ID); u.Restored != 1 {
+		t.Errorf("undone %+v", u)
+	}
+	if plan, err := d.PlanUndo(t.Context(), id); err != nil || plan != (connexa.UndoPlan{Keep: 1}) {
+		t.Errorf("the undo of the import would be %+v, %v", plan, err)
 	}
 }
 

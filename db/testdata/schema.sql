@@ -14,7 +14,7 @@ CREATE TABLE act_changes (
     password  BLOB, -- of acts that reset the status: the sealed one before
     mac       BLOB, -- its digest
     after_mac BLOB,
-    results   BLOB, -- JSONB of the results of probes before, and their server
+    results   BLOB, at           INTEGER, changed_then INTEGER, -- JSONB of the results of probes before, and their server
     PRIMARY KEY (act_id, node_id)
 ) STRICT, WITHOUT ROWID;
 
