@@ -137,9 +137,15 @@ func TestLoginsFromAList(t *testing.T) {
 	upload("203.0.113.9,x,Secret-1\n").hasStatus(t, http.StatusUnprocessableEntity).contains(t, "No line of the list changes a node").contains(t, "1 line changes nothing").
 		contains(t, "Line 1: The selection has no node at 203.0.113.9").lacks(t, "Secret-1")
 
-	asked := upload("192.0.2.1,alpha,Secret-1\n192.0.2.2:1723,beta,Secret-2\n192.0.2.3,ops9,Secret-3\n192.0.2.3,nobody,Secret-4\n198.51.100.1,gamma,Secret-5\n192.0.2.1,delta,Secret-6\n").hasStatus(t, http.StatusOK)
-	asked.contains(t, "3 lines have a node").contains(t, "3 lines change nothing").contains(t, "Line 4: The selection has several nodes at 192.0.2.3").
-		contains(t, "Line 5: The selection has no node at 198.51.100.1").contains(t, "Line 6: Line 1 is about the same node").
+	upload("192.0.2.1,alpha,Secret-1\n192.0.2.2,beta,Secret-2\n\n192.0.2.1:1723,delta,Secret-6\n").hasStatus(t, http.StatusUnprocessableEntity).
+		contains(t, "Lines 1 and 4 are about the same node at 192.0.2.1").lacks(t, "Secret-").lacks(t, "/confirm")
+	upload("# new ones\n192.0.2.1\n192.0.2.2,beta,Secret-2\n").hasStatus(t, http.StatusUnprocessableEntity).
+		contains(t, "Line 2 has one column. Each line needs an address, a login and a password").lacks(t, "Secret-")
+	upload("192.0.2.1\n192.0.2.2 beta Secret-2\n").hasStatus(t, http.StatusOK).contains(t, "Line 1: No login").contains(t, "1 line has a node")
+
+	asked := upload("192.0.2.1,alpha,Secret-1\n192.0.2.2:1723,beta,Secret-2\n192.0.2.3,ops9,Secret-3\n192.0.2.3,nobody,Secret-4\n198.51.100.1,gamma,Secret-5\n").hasStatus(t, http.StatusOK)
+	asked.contains(t, "3 lines have a node").contains(t, "2 lines change nothing").contains(t, "Line 4: The selection has several nodes at 192.0.2.3").
+		contains(t, "Line 5: The selection has no node at 198.51.100.1").
 		contains(t, "<ins>alpha</ins>").contains(t, "new password").lacks(t, "Secret-")
 	m := regexp.MustCompile(`action="(/acts/\d+/confirm)"`).FindStringSubmatch(asked.body)
 	if m == nil {

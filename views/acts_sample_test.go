@@ -19,7 +19,7 @@ func actSamples(p *i18n.Printer, at func(nav Nav, title string, runs ...RunBar) 
 	}
 	nodes[2] = ActNode{Server: nodes[2].Server, Login: nodes[2].Login, Full: true}
 	logins := []ActNode{{Server: "192.0.2.7", Login: "ops1", Changes: []connexa.Change{{Field: "node.login", From: "ops1", To: "ops2"}, connexa.PasswordChange()}}}
-	list := connexa.LoginList{Lines: 4680, BadAll: 23, Bad: []connexa.LoginLine{{Line: 7, Problem: connexa.T("acts.logins.unknown", "192.0.2.99")}, {Line: 8, Problem: connexa.T("acts.logins.twice", "3")}}}
+	list := connexa.LoginList{Lines: 4680, BadAll: 23, Bad: []connexa.LoginLine{{Line: 7, Problem: connexa.T("acts.logins.unknown", "192.0.2.99")}, {Line: 8, Problem: connexa.T("field.password.empty")}}}
 	ask := func(q ActQuestion) templ.Component {
 		q.Total, q.Back = 4688, "/nodes"
 		return ConfirmPage(at(NavNodes, p.T("acts.menu")), ConfirmAct(p, q))

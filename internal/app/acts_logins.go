@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/importer"
@@ -17,6 +18,9 @@ import (
 const MaxLoginList = 32 << 20
 
 const badLogins = 20 // lines that are reported with their problem
+
+// columnMarks are the characters between the columns of any format of a line.
+const columnMarks = " \t\r\n,;:|@="
 
 // loginFields are the columns of a list without a header.
 var loginFields = []string{"address", "login", "password"}
@@ -32,7 +36,8 @@ type loginLine struct {
 // DraftLogins reads a list of addresses, logins and passwords for the nodes of s, and
 // stores an act that waits for ConfirmAct. The act has the id zero if no line has a
 // node. A line belongs to the node of its server. Of several nodes it is the one with
-// its login, which gets the password; otherwise the line is bad.
+// its login, which gets the password; otherwise the line is bad. A list with two lines
+// for one node is refused, as it does not say which of them is right.
 func (a *Acts) DraftLogins(ctx context.Context, s connexa.Selection, r io.Reader) (connexa.BulkAct, connexa.LoginList, error) {
 	var list connexa.LoginList
 	lines, err := readLogins(r, &list)
@@ -58,7 +63,9 @@ func (a *Acts) DraftLogins(ctx context.Context, s connexa.Selection, r io.Reader
 			at[n.Address] = append(at[n.Address], n)
 		}
 	}
-	matchLogins(lines, at, &list)
+	if err := matchLogins(lines, at, &list); err != nil {
+		return connexa.BulkAct{}, list, err
+	}
 	if len(list.Logins) == 0 {
 		return connexa.BulkAct{}, list, nil
 	}
@@ -69,7 +76,8 @@ func (a *Acts) DraftLogins(ctx context.Context, s connexa.Selection, r io.Reader
 	return act, list, err
 }
 
-// readLogins reads the lines of a list and reports bad ones.
+// readLogins reads the lines of a list and reports bad ones. If the list begins with a
+// line of one column, the others may all be bad because of it: then it is the error.
 func readLogins(r io.Reader, list *connexa.LoginList) ([]loginLine, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxLoginList+1))
 	if err != nil {
@@ -88,11 +96,15 @@ func readLogins(r io.Reader, list *connexa.LoginList) ([]loginLine, error) {
 		}
 	}
 	var lines []loginLine
+	single := 0 // the first line, if it has one column
 	for row, err := range reader.Rows() {
 		switch {
 		case err != nil:
 			return nil, err
 		case !row.Problem.IsZero():
+			if list.BadAll == 0 && len(lines) == 0 && !strings.ContainsAny(strings.TrimSpace(row.Raw.Reveal()), columnMarks) {
+				single = row.Line
+			}
 			reportLogin(list, row.Line, row.Problem)
 			continue
 		case row.NoPassword:
@@ -108,11 +120,15 @@ func readLogins(r io.Reader, list *connexa.LoginList) ([]loginLine, error) {
 		}
 		lines = append(lines, loginLine{row.Line, n, row.Input.Port == "", password})
 	}
+	if single > 0 && len(lines) == 0 {
+		return nil, connexa.Errorf(connexa.Invalid, "acts.logins.columns", strconv.Itoa(single))
+	}
 	return lines, nil
 }
 
-// matchLogins finds the node of each line among the nodes at its address.
-func matchLogins(lines []loginLine, at map[string][]connexa.NodeLogin, list *connexa.LoginList) {
+// matchLogins finds the node of each line among the nodes at its address. The error
+// names the first two lines for one node.
+func matchLogins(lines []loginLine, at map[string][]connexa.NodeLogin, list *connexa.LoginList) error {
 	taken := map[int64]int{} // line by node
 	for _, l := range lines {
 		nodes := slices.DeleteFunc(slices.Clone(at[l.node.Address]), func(n connexa.NodeLogin) bool { return !l.anyPort && n.Port != l.node.Port })
@@ -127,13 +143,14 @@ func matchLogins(lines []loginLine, at map[string][]connexa.NodeLogin, list *con
 		case len(nodes) == 0:
 			reportLogin(list, l.line, connexa.T("acts.logins.unknown", connexa.ServerName(l.node.Address, l.node.Port)))
 		case taken[nodes[0].ID] != 0:
-			reportLogin(list, l.line, connexa.T("acts.logins.twice", strconv.Itoa(taken[nodes[0].ID])))
+			return connexa.Errorf(connexa.Invalid, "acts.logins.twice", strconv.Itoa(taken[nodes[0].ID]), strconv.Itoa(l.line), connexa.ServerName(l.node.Address, l.node.Port))
 		default:
 			taken[nodes[0].ID] = l.line
 			list.Lines++
 			list.Logins = append(list.Logins, connexa.NewLogin{NodeID: nodes[0].ID, Login: l.node.Login, Password: l.password})
 		}
 	}
+	return nil
 }
 
 func reportLogin(list *connexa.LoginList, line int, problem connexa.Text) {
