@@ -23,21 +23,18 @@ func tidyRow(row *connexa.ImportRow, cells bool) {
 		in.Country = code
 	}
 	for _, c := range connexa.Columns() {
-		switch cell := c.Input(in); {
-		case *cell == "" || c.Name == "country":
-		case !c.Multiline:
-			tidyCell(row, c.Name, cell, cells)
-		case cells:
-			*cell, _ = connexa.UnescapeCell(*cell)
+		if cell := c.Input(in); *cell != "" && c.Name != "country" {
+			tidyCell(row, c.Name, cell, cells, c.Multiline)
 		}
 	}
 	if in.Tags != "" {
-		tidyCell(row, "tags", &in.Tags, cells)
+		tidyCell(row, "tags", &in.Tags, cells, false)
 	}
 }
 
-// tidyCell empties a placeholder and notes what it changes.
-func tidyCell(row *connexa.ImportRow, field string, cell *string, cells bool) {
+// tidyCell empties a placeholder and notes what it changes. prose reports that invisible
+// characters inside the value stay.
+func tidyCell(row *connexa.ImportRow, field string, cell *string, cells, prose bool) {
 	s := *cell
 	if cells {
 		var escaped bool
@@ -49,7 +46,7 @@ func tidyCell(row *connexa.ImportRow, field string, cell *string, cells bool) {
 	if connexa.IsPlaceholder(s) {
 		*cell = ""
 		row.Notes = append(row.Notes, noteEmpty(field))
-	} else if clean := connexa.DropHidden(s); clean != s && utf8.RuneCountInString(clean) < utf8.RuneCountInString(strings.TrimSpace(s)) {
+	} else if clean := connexa.DropHidden(s); !prose && clean != s && utf8.RuneCountInString(clean) < utf8.RuneCountInString(strings.TrimSpace(s)) {
 		row.Notes = append(row.Notes, connexa.T("import.note.hidden", fieldNames[field]))
 	}
 }
