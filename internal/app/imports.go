@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/connexa-panel/connexa/internal/connexa"
 	"github.com/connexa-panel/connexa/internal/importer"
@@ -150,16 +149,10 @@ func upToEnd(err error) error {
 	return err
 }
 
-// fileName returns the name of an uploaded file without its folder.
+// fileName returns the name of an uploaded file without its folder and without invisible
+// characters, which can make it look like another name.
 func fileName(s string) string {
-	s = s[strings.LastIndexAny(s, `/\`)+1:]
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, s)
-	return cutText(s, 120)
+	return cutText(connexa.DropHidden(s[strings.LastIndexAny(s, `/\`)+1:]), 120)
 }
 
 // SetImportTest sets the run that follows an import. For the id zero, an import that

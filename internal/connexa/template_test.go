@@ -23,6 +23,7 @@ func TestTemplateInput(t *testing.T) {
 		{"other fields are no defaults", TemplateInput{Name: "x", Defaults: map[string]string{"login": "ops1", "password": "Blue-Kite-7", "address": "192.0.2.1"}}, "x  map[]"},
 		{"nothing", TemplateInput{}, "errors [name]"},
 		{"a line break", TemplateInput{Name: "a\nb"}, "a b  map[]"},
+		{"bidirectional controls", TemplateInput{Name: "a\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069b"}, "ab  map[]"},
 		{"long", TemplateInput{Name: strings.Repeat("x", 61)}, "errors [name]"},
 		{"bad values", TemplateInput{Name: "x", Choice: "ours", Defaults: map[string]string{"port": "70000", "country": "ZZ", "asn": "0", "provider": strings.Repeat("x", 201)}},
 			"errors [asn choice country port provider]"},
