@@ -128,7 +128,11 @@ func ParseBulk(in BulkInput) (Bulk, error) {
 			errs["value"] = problem
 		}
 	case BulkAddTags, BulkRemoveTags:
-		if b.Tags = parseTags(in.Tags, errs); len(b.Tags) == 0 {
+		read := parseTags
+		if in.Kind == BulkRemoveTags {
+			read = splitTags // nodes of earlier versions may have any tag
+		}
+		if b.Tags = read(in.Tags, errs); len(b.Tags) == 0 {
 			errs.Add("tags", "acts.tags.none")
 		}
 	case BulkPassword:

@@ -2,6 +2,7 @@ package connexa
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -190,9 +191,19 @@ func newlineToSpace(r rune) rune {
 	return r
 }
 
-// parseTags splits s at commas and semicolons and drops empty and repeated tags. It
-// keeps the order.
+// parseTags reads tags as splitTags does. It refuses NoValue, which in a filter for tags
+// means that there is none.
 func parseTags(s string, errs FieldErrors) []string {
+	tags := splitTags(s, errs)
+	if slices.Contains(tags, NoValue) {
+		errs.Add("tags", "field.tag.none", NoValue)
+	}
+	return tags
+}
+
+// splitTags splits s at commas and semicolons and drops empty and repeated tags. It
+// keeps the order.
+func splitTags(s string, errs FieldErrors) []string {
 	var tags []string
 	seen := map[string]bool{}
 	for _, t := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ';' }) {

@@ -328,6 +328,7 @@ func TestOptionalCells(t *testing.T) {
 		{"comment", "a\u200db", " |||||a\u200db", ""}, {"city", "Los\u00a0Angeles", " ||Los\u00a0Angeles", ""},
 		{"city", strings.Repeat("x", 300), "", "empty(city)"}, {"comment", strings.Repeat("x", 3000), "", "empty(comment)"}, {"tags", strings.Repeat("x", 50), "", "empty(tags)"},
 		{"provider", "a\x01b", " ||||a\x01b", "hidden(provider)"}, {"tags", "none", "", "empty(tags)"},
+		{"tags", "'-", "", "empty(tags)"}, {"tags", "old;-", "", "empty(tags)"},
 		{"AS number", "AS24940", "", ""}, {"asn", "24940", "", ""}, {"asn", "Example Net", "", "empty(asn)"}, {"asn", "n/a", "", "empty(asn)"},
 	} {
 		want := strings.TrimSpace("2 192.0.2.1: a x" + tt.want + " " + tt.note)
