@@ -462,6 +462,33 @@ add address=192.168.88.1/24 interface=bridge1
 add name=ops1 password=x service=pptp
 `, []string{`7 192.0.2.1: ops1 a b"c\d$ |||||Main, office`, "9 vpn.example.net: ops2 Blue-Kite-7 |||||pptp-out2 disabled", "10 !no_password"}},
 	"RouterOS, one line": {"/interface pptp-client add connect-to=192.0.2.1 user=ops1 password=x name=a disabled=no\n", []string{"1 192.0.2.1: ops1 x |||||a"}},
+	"RouterOS, passwords later": {`/interface pptp-client
+add connect-to=192.0.2.1 name=pptp-out1 user=ops1
+add connect-to=192.0.2.2 disabled=yes name="two words" user=ops2
+add connect-to=192.0.2.3 name=pptp-out3 user=ops3
+add connect-to=192.0.2.4 comment=Office name=pptp-out4
+add connect-to=192.0.2.5 name=pptp-out5 user=ops5
+add connect-to=192.0.2.6 name=pptp-out6 user=ops6 password=y
+add connect-to=192.0.2.7 name=pptp-out7 user=ops7
+/ppp secret
+set pptp-out5 password=other
+/interface pptp-client
+set pptp-out1 password=x
+set "two words" password="a b"
+set [ find where name=pptp-out3 ] password=z
+set [find comment=Office] user=ops4
+set pptp-out4 password=v port=1724
+set pptp-out6 password=ignored
+set [ find name!=pptp-out5 ] password=all
+set pptp-out9 password=nobody
+/interface pptp-client set pptp-out7 password=w
+`, []string{"7 192.0.2.6: ops6 y |||||pptp-out6", "2 192.0.2.1: ops1 x |||||pptp-out1", "3 192.0.2.2: ops2 a b |||||two words disabled", "4 192.0.2.3: ops3 z |||||pptp-out3",
+		"5 192.0.2.4:1724 ops4 v |||||Office", "8 192.0.2.7: ops7 w |||||pptp-out7", "6 !no_password"}},
+	"RouterOS, no menu":                {"add connect-to=192.0.2.1 name=a user=ops1\nset a password=x\n", []string{"1 192.0.2.1: ops1 x |||||a"}},
+	"RouterOS, a new address later":    {"/interface pptp-client\nadd connect-to=192.0.2.1 name=a user=ops1\nset a connect-to=192.0.2.2 password=x\n", []string{"2 192.0.2.2: ops1 x |||||a"}},
+	"RouterOS, names of several":       {"/interface pptp-client\nadd connect-to=192.0.2.1 name=a user=ops1\nadd connect-to=192.0.2.2 name=a user=ops1 password=y\nset a password=x\n", []string{"3 192.0.2.2: ops1 y |||||a", "2 !no_password"}},
+	"RouterOS, several are found":      {"/interface pptp-client\nadd connect-to=192.0.2.1 name=a user=ops1\nadd connect-to=192.0.2.2 name=b user=ops1\nset [ find user=ops1 ] password=x\nset a,b password=y\n", []string{"2 192.0.2.1: ops1 y |||||a", "3 192.0.2.2: ops1 y |||||b"}},
+	"RouterOS, a change is unreadable": {"/interface pptp-client\nadd connect-to=192.0.2.1 name=a user=ops1\nset a password=\"x\n", []string{"2 !no_password"}},
 	"RouterOS, lines": {"add connect-to=192.0.2.1 user=ops1 password=\"x\" name=a disabled=no\r\nadd connect-to=192.0.2.2 user=ops1 password=\"x\\\"\r\n",
 		[]string{"1 192.0.2.1: ops1 x |||||a", "2 !routeros"}},
 	"RouterOS, long":  {"/interface pptp-client\nadd comment=\"one \\\n    two\" connect-to=192.0.2.1 \\\n    password=x \\\n    user=ops1\n", []string{"2 192.0.2.1: ops1 x |||||one two"}},

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"maps"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -31,7 +32,7 @@ func (p *prose) readRows(emit func(connexa.ImportRow) bool) bool {
 	for {
 		line, size, ok := p.lines.nextLine()
 		if !ok {
-			return p.lastLine() && p.endConnection() && p.endInterface() && p.endEntry() && p.blocks.flushBlocks() && p.ppp.endFiles(emit)
+			return p.lastLine() && p.endConnection() && p.endInterface() && p.endEntry() && p.blocks.flushBlocks() && p.endClients() && p.ppp.endFiles(emit)
 		}
 		if !p.readLine(line, size) {
 			return false
@@ -253,18 +254,54 @@ func (p *prose) ofProgram(number int, s string) (done, more bool) {
 	if !p.blocks.flushBlocks() {
 		return true, false
 	}
-	in, notes, problem, is := p.router.serverRow(s)
+	command, is := p.router.readCommand(s)
 	if !is {
 		return true, true
 	}
-	row := finishRow(connexa.ImportRow{Line: number, Input: in, Problem: problem}, false)
-	if row.Problem.IsZero() {
-		row.Notes = append(row.Notes, notes...)
-		p.noteEnds(&row, s)
-	} else {
-		row.Raw = cutLabel(s)
+	client := &routerClient{line: number, text: s, values: command.values, hiddenBefore: p.hiddenBefore, hiddenAfter: p.hiddenAfter}
+	whole, found := p.router.change(command)
+	for _, changed := range whole {
+		row := p.rowOfClient(changed)
+		if p.hiddenAfter = client.hiddenAfter; row.Problem.IsZero() {
+			p.noteEnds(&row, s)
+		}
+		if !p.emit(row) {
+			return true, false
+		}
 	}
-	return true, p.emit(row)
+	if !command.makes || found {
+		return true, true
+	}
+	if command.find != nil && client.values != nil { // what the new server has, too
+		client.values = maps.Clone(command.find)
+		maps.Copy(client.values, command.values)
+	}
+	return true, p.router.hold(client) || p.emit(p.rowOfClient(client))
+}
+
+// rowOfClient returns the server of a client of RouterOS.
+func (p *prose) rowOfClient(client *routerClient) connexa.ImportRow {
+	in, notes, problem := client.toInput()
+	row := finishRow(connexa.ImportRow{Line: client.line, Input: in, Problem: problem}, false)
+	if !row.Problem.IsZero() {
+		row.Raw = cutLabel(client.text)
+		return row
+	}
+	row.Notes = append(row.Notes, notes...)
+	p.hiddenBefore, p.hiddenAfter = client.hiddenBefore, client.hiddenAfter
+	p.noteEnds(&row, client.text)
+	return row
+}
+
+// endClients yields the clients of RouterOS whose password never came.
+func (p *prose) endClients() bool {
+	for _, client := range p.router.waiting {
+		if !p.emit(p.rowOfClient(client)) {
+			return false
+		}
+	}
+	p.router.waiting = nil
+	return true
 }
 
 // endConnection ends the current connection of NetworkManager, if there is one.

@@ -2,6 +2,8 @@ package importer
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -10,11 +12,27 @@ import (
 )
 
 // routerOS reads an export of MikroTik's RouterOS. Only the clients of the menu
-// /interface pptp-client are servers.
+// /interface pptp-client are servers. One without a password waits for a later "set" that
+// has it.
 type routerOS struct {
-	menu   string // the path that the lines belong to; empty: none was named
-	joined strings.Builder
-	from   int // the first of the joined lines
+	menu    string // the path that the lines belong to; empty: none was named
+	joined  strings.Builder
+	from    int // the first of the joined lines
+	waiting []*routerClient
+	names   map[string]int // of clients, with how many have it; more than one are of several routers
+	full    bool           // maxClients is reached: no password is filled in any more
+}
+
+// maxClients is the maximum number of names of clients that are kept.
+const maxClients = 10_000
+
+// routerClient is an "add" of a client.
+type routerClient struct {
+	line   int
+	text   string
+	values map[string]string // nil: the line cannot be read
+
+	hiddenBefore, hiddenAfter bool // of the line, see prose.trimLine
 }
 
 const pptpMenu = "/interface pptp-client"
@@ -26,6 +44,8 @@ func (r *routerOS) parseCommand(s string) bool {
 		return len(s) > 1 && s[1] >= 'a' && s[1] <= 'z' && !strings.Contains(s, "://")
 	case strings.HasPrefix(s, "add "):
 		return r.menu != "" || strings.Contains(s, "connect-to=")
+	case strings.HasPrefix(s, "set ") && len(r.waiting) > 0:
+		return true
 	case strings.HasPrefix(s, "set ") || strings.HasPrefix(s, "remove ") || strings.HasPrefix(s, ":"):
 		return r.menu != ""
 	}
@@ -55,36 +75,149 @@ func (r *routerOS) takeLine(number int, s string) (from int, whole string) {
 	return r.from, whole
 }
 
-// serverRow reads a command. ok is false if it does not describe a server.
-func (r *routerOS) serverRow(s string) (in connexa.NodeInput, notes []connexa.Text, problem connexa.Text, ok bool) {
+// routerCommand is a line that makes or changes clients.
+type routerCommand struct {
+	values map[string]string // nil: the line cannot be read
+	names  []string          // of a "set": the clients that it changes, by their names
+	find   map[string]string // of a "set": the values of the clients that it changes
+	makes  bool              // it describes a server of its own
+}
+
+// readCommand reads a line. ok is false if it does not concern a client.
+func (r *routerOS) readCommand(s string) (c routerCommand, ok bool) {
 	if strings.HasPrefix(s, "/") {
 		path, rest, has := strings.Cut(strings.Replace(s, "/add ", " add ", 1), " add ")
 		r.menu = "/" + strings.Join(strings.Fields(strings.ReplaceAll(path, "/", " ")), " ")
 		if strings.HasPrefix(r.menu, pptpMenu+" ") { // with the command that made the export
 			r.menu = pptpMenu
 		}
-		if _, set, is := strings.Cut(s, " set "); !has && is && r.menu == pptpMenu {
-			has, rest = strings.Contains(set, "connect-to="), set
+		_, set, changes := strings.Cut(s, " set ")
+		switch {
+		case has:
+			s = "add " + rest
+		case changes && r.menu == pptpMenu:
+			s = "set " + set
+		default:
+			return c, false
 		}
-		if !has {
-			return in, nil, problem, false
+	}
+	if r.menu != "" && r.menu != pptpMenu {
+		return c, false
+	}
+	if rest, adds := strings.CutPrefix(s, "add "); adds {
+		c.values, _ = routerOSValues(rest)
+		c.makes = true
+		return c, true
+	}
+	rest, sets := strings.CutPrefix(s, "set ")
+	if !sets {
+		return c, false
+	}
+	c.makes = strings.Contains(s, "connect-to=")
+	c.names, c.find, rest = routerOSTarget(rest)
+	c.values, _ = routerOSValues(rest)
+	if numbers := c.values["numbers"]; numbers != "" && c.names == nil && c.find == nil {
+		c.names = strings.Split(numbers, ",")
+	}
+	if c.values != nil {
+		c.makes = c.values["connect-to"] != "" // not only in the condition
+	}
+	return c, c.makes || c.values != nil
+}
+
+// routerOSTarget reads what follows "set": names, or the values to find, as in
+// [ find name=office ]. Other conditions find nothing.
+func routerOSTarget(s string) (names []string, find map[string]string, rest string) {
+	s = strings.TrimLeft(s, " \t")
+	if inner, after, is := strings.Cut(s, "]"); is && strings.HasPrefix(s, "[") {
+		inner, is = strings.CutPrefix(strings.TrimSpace(inner[1:]), "find ")
+		inner = strings.TrimPrefix(strings.TrimSpace(inner), "where ")
+		if values, ok := routerOSValues(inner); is && ok && !strings.ContainsAny(inner, "!~|<>()") && !strings.Contains(inner, " or ") {
+			return nil, values, after
 		}
-		s = "add " + rest
+		return nil, nil, after
 	}
-	makes := strings.HasPrefix(s, "add ") || strings.HasPrefix(s, "set ") && strings.Contains(s, "connect-to=")
-	if r.menu != "" && r.menu != pptpMenu || !makes {
-		return in, nil, problem, false
+	if strings.HasPrefix(s, `"`) {
+		if name, after, ok := routerOSQuoted(s[1:]); ok {
+			return []string{name}, nil, after
+		}
+		return nil, nil, s
 	}
-	values, good := routerOSValues(s[len("add "):])
-	if !good {
-		return in, nil, connexa.T("import.bad.routeros"), true
+	word, after, _ := strings.Cut(s, " ")
+	if strings.Contains(word, "=") {
+		return nil, nil, s
 	}
-	in = connexa.NodeInput{Address: values["connect-to"], Port: values["port"], Login: values["user"], Password: values["password"], Comment: values["comment"]}
-	in.Comment = cmp.Or(in.Comment, values["name"])
-	if d := values["disabled"]; d == "yes" || d == "true" {
+	return strings.Split(word, ","), nil, after
+}
+
+// isWanted reports whether a "set" changes a client with the values.
+func (c *routerCommand) isWanted(values map[string]string) bool {
+	if name := values["name"]; name != "" && slices.Contains(c.names, name) {
+		return true
+	}
+	for name, value := range c.find {
+		if values[name] != value {
+			return false
+		}
+	}
+	return len(c.find) > 0
+}
+
+// change applies a "set" to the clients that wait, if it is clear which ones it means:
+// one of each name. It returns those that have a password now; found reports that there
+// was a client that it changes.
+func (r *routerOS) change(c routerCommand) (whole []*routerClient, found bool) {
+	var wanted []*routerClient
+	for _, w := range r.waiting {
+		if c.values != nil && !r.full && r.names[w.values["name"]] < 2 && c.isWanted(w.values) {
+			wanted = append(wanted, w)
+		}
+	}
+	if len(wanted) > max(1, len(c.names)) {
+		return nil, false
+	}
+	for _, w := range wanted {
+		maps.Copy(w.values, c.values)
+		if w.values["password"] != "" {
+			whole = append(whole, w)
+		}
+	}
+	if whole != nil {
+		r.waiting = slices.DeleteFunc(r.waiting, func(w *routerClient) bool { return slices.Contains(whole, w) })
+	}
+	return whole, wanted != nil
+}
+
+// hold reports whether a client waits for its password from now on.
+func (r *routerOS) hold(w *routerClient) bool {
+	if w.values == nil {
+		return false
+	}
+	if name := w.values["name"]; name != "" && !r.full {
+		if r.names == nil {
+			r.names = map[string]int{}
+		}
+		r.names[name]++
+		r.full = len(r.names) > maxClients
+	}
+	if r.full || len(r.waiting) == maxClients || w.values["connect-to"] == "" || w.values["password"] != "" {
+		return false
+	}
+	r.waiting = append(r.waiting, w)
+	return true
+}
+
+// toInput returns the server of a client.
+func (w *routerClient) toInput() (in connexa.NodeInput, notes []connexa.Text, problem connexa.Text) {
+	if w.values == nil {
+		return in, nil, connexa.T("import.bad.routeros")
+	}
+	in = connexa.NodeInput{Address: w.values["connect-to"], Port: w.values["port"], Login: w.values["user"], Password: w.values["password"], Comment: w.values["comment"]}
+	in.Comment = cmp.Or(in.Comment, w.values["name"])
+	if d := w.values["disabled"]; d == "yes" || d == "true" {
 		notes = append(notes, connexa.T("import.note.disabled"))
 	}
-	return in, notes, problem, true
+	return in, notes, problem
 }
 
 // routerOSValues splits name=value pairs; a value may be quoted.
