@@ -128,8 +128,8 @@ func TestDestructiveButtonsAskFirst(t *testing.T) {
 // One node is switched without a question, regardless of the fields of its form.
 func TestOneServiceIsSwitchedAtOnce(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2")
-	for _, s := range formsOf(t, b.get("/nodes").body) {
-		if strings.HasPrefix(s.to, "/services/") && s.form.Get("ids") == "1" {
+	for _, s := range formsOf(t, b.get("/nodes/1").body) {
+		if strings.HasPrefix(s.to, "/services/") {
 			b.asHTMX("button").doRequest(http.MethodPost, s.to, s.form).hasStatus(t, http.StatusOK).contains(t, "1 service started.")
 		}
 	}

@@ -165,6 +165,9 @@ func TestCSV_ComesBackUnchanged(t *testing.T) {
 			f[6], f[7] = "", ""
 		}
 		login, tag := clean(f[0]), strings.NewReplacer(",", "", ";", "").Replace(clean(f[7]))
+		if clean(tag) == connexa.NoValue { // is no tag
+			tag = ""
+		}
 		if login == "" || connexa.TrimSecret(f[1]) == "" || clean(f[1]) == "" || seen[address] {
 			continue
 		}

@@ -71,7 +71,7 @@ func (b *browser) confirmPassword() {
 func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
 	p, b, _ := startServing(t, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	b.get("/services").hasStatus(t, http.StatusOK).contains(t, "No services running")
-	b.get("/nodes").contains(t, "Start the services of 3 nodes").contains(t, `class="serve off"`)
+	b.get("/nodes").contains(t, "Start the services of 3 nodes").contains(t, `class="serve w-160 off"`)
 
 	ask := b.asHTMX("div#dialog").post("/services/start", "id", "1", "id", "2").hasStatus(t, http.StatusOK)
 	ask.contains(t, "Start 2 services?").contains(t, `name="count" value="2"`).contains(t, `name="ids" value="1,2"`).contains(t, "2 of them have had no working login")
@@ -95,7 +95,7 @@ func TestServicesAskBeforeTheyAreSwitched(t *testing.T) {
 	b.post("/services/stop").hasStatus(t, http.StatusUnprocessableEntity)
 	b.post("/services/stop", "id", "99").hasStatus(t, http.StatusNotFound)
 	for _, path := range []string{"/services/start", "/services/stop"} {
-		b.post(path, "all", "1", "q", "nothing").hasStatus(t, http.StatusNotFound).contains(t, "These nodes no longer exist").lacks(t, "delete")
+		b.post(path, "all", "1", "q", "nothing").hasStatus(t, http.StatusNotFound).contains(t, "These nodes no longer exist").lacks(t, "deleted")
 	}
 
 	want := "admin:service_stopped admin:service_started admin:service_started admin:node_added admin:service_started"
