@@ -177,7 +177,7 @@ func (d *DB) CancelAct(ctx context.Context, id int64) (connexa.BulkAct, error) {
 func (d *DB) UndoAct(ctx context.Context, id int64, account string) (connexa.BulkAct, error) {
 	return d.changeAct(ctx, id, "undo", func(tx *sql.Tx) error {
 		return oneRow(tx.ExecContext(ctx, `UPDATE acts SET state = 'undoing', account = ? WHERE id = ? AND state IN ('done','cancelled') AND changed > restored + kept
-			AND kind NOT IN ('restore','purge','start','stop','test')`, account, id))
+			AND kind NOT IN ('restore','purge','start','stop','start_vpn','stop_vpn','test')`, account, id))
 	})
 }
 

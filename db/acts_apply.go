@@ -12,11 +12,12 @@ import (
 
 // AdvanceAct does the next batch of a bulk act or of its undo. A batch is one transaction
 // that changes nodes, records the change and moves the act on, so an act continues after
-// any crash with the next batch.
-func (d *DB) AdvanceAct(ctx context.Context, id int64) (connexa.ActStep, error) {
+// any crash with the next batch. issue makes the identities of first exits. Only acts of
+// the kind BulkStartVPN need it.
+func (d *DB) AdvanceAct(ctx context.Context, id int64, issue connexa.IssueVPN) (connexa.ActStep, error) {
 	var step connexa.ActStep
 	err := d.inStmtTx(ctx, func(t *stmtTx) error {
-		w := actWriter{db: d, t: t, at: toMillis(d.now())}
+		w := actWriter{db: d, t: t, at: toMillis(d.now()), issue: issue}
 		if err := w.readAct(id); err != nil {
 			return err
 		}
@@ -48,6 +49,7 @@ func (d *DB) AdvanceAct(ctx context.Context, id int64) (connexa.ActStep, error) 
 type actWriter struct {
 	db     *DB
 	t      *stmtTx
+	issue  connexa.IssueVPN
 	act    connexa.BulkAct
 	at     int64   // time of the batch, in Unix milliseconds
 	sealed []byte  // acts.sealed
@@ -163,6 +165,8 @@ func (w *actWriter) changeNodes(list string, ids []int64, logins []byte) (skippe
 		return w.queueJobs(list, len(ids))
 	case connexa.BulkStart, connexa.BulkStop:
 		return w.switchServices(list)
+	case connexa.BulkStartVPN, connexa.BulkStopVPN:
+		return w.switchVPNs(list)
 	}
 	return 0, fmt.Errorf("an act of the unknown kind %q", w.act.Kind)
 }

@@ -51,7 +51,7 @@ func advanceChild(dir string) error {
 	fmt.Println("ready")
 	for _, a := range acts {
 		for done := false; !done; {
-			step, err := d.AdvanceAct(ctx, a.ID)
+			step, err := d.AdvanceAct(ctx, a.ID, issueVPN)
 			if err != nil {
 				return err
 			}
@@ -116,6 +116,8 @@ func TestKilledActsContinue(t *testing.T) {
 					doAct(t, d, connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkDelete}, IDs: ids})
 				case connexa.BulkStop:
 					startServices(t, d, ids...)
+				case connexa.BulkStopVPN:
+					startVPNs(t, d, ids...)
 				default: // all nodes are there, and a few services
 				}
 				rows := actRows(t, d.read)
@@ -196,11 +198,12 @@ func comparableRows(t *testing.T, d *DB, a connexa.BulkAct) map[string]string {
 	t.Helper()
 	rows := actRows(t, d.read)
 	maps.DeleteFunc(rows, func(key, _ string) bool {
-		return strings.HasPrefix(key, "nodes ") || strings.HasPrefix(key, "services ")
+		return strings.HasPrefix(key, "nodes ") || strings.HasPrefix(key, "services ") || strings.HasPrefix(key, "vpns ")
 	})
 	for scan := range eachRow(d.read.QueryContext(t.Context(), `
 		SELECT 'node ' || id, address || login || hex(password_mac) || provider || country || comment || tags || encryption || status FROM nodes
 		UNION ALL SELECT 'service ' || node_id, port || ' ' || user || ' ' || wanted FROM services
+		UNION ALL SELECT 'exit ' || node_id, port || ' ' || device || ' ' || name || ' ' || wanted FROM vpns
 		UNION ALL SELECT 'live job ' || id, node_id || ' ' || kind || ' ' || priority || ' ' || (SELECT count(*) FROM run_jobs WHERE job_id = jobs.id) FROM jobs WHERE state <> 'done'
 		UNION ALL SELECT 'run ' || id, state || ' ' || total FROM runs`)) {
 		var key, row string
@@ -226,12 +229,16 @@ func checkCounts(t *testing.T, dir string, id int64) {
 	if err != nil || len(left)+a.Processed != a.Total {
 		t.Errorf("%d nodes are left and %d processed of %d, %v", len(left), a.Processed, a.Total, err)
 	}
+	said := map[connexa.BulkKind]string{
+		connexa.BulkStart: "service.wanted", connexa.BulkStop: "service.unwanted",
+		connexa.BulkStartVPN: "vpn.history.wanted", connexa.BulkStopVPN: "vpn.history.unwanted",
+	}
 	var recorded, history, switched, jobs int
 	if err := d.read.QueryRowContext(t.Context(), `
 		SELECT (SELECT count(*) FROM act_changes WHERE act_id = ?1) + (SELECT count(*) FROM bin WHERE bin_act = ?1),
 			(SELECT count(*) FROM history WHERE what = 'edited'),
-			(SELECT count(*) FROM history WHERE what = 'service' AND detail LIKE iif(?2 = 'start', '%service.wanted%', '%service.unwanted%')),
-			(SELECT count(*) FROM run_jobs WHERE run_id = ?3)`, id, a.Kind, a.RunID).Scan(&recorded, &history, &switched, &jobs); err != nil {
+			(SELECT count(*) FROM history WHERE what = 'service' AND instr(detail, ?2)),
+			(SELECT count(*) FROM run_jobs WHERE run_id = ?3)`, id, said[a.Kind], a.RunID).Scan(&recorded, &history, &switched, &jobs); err != nil {
 		t.Fatal(err)
 	}
 	switch {

@@ -23,7 +23,7 @@ func deleteNodes(ctx context.Context, d *DB, ids []int64) (deleted int, runs []i
 		return 0, nil, err
 	}
 	for {
-		step, err := d.AdvanceAct(ctx, a.ID)
+		step, err := d.AdvanceAct(ctx, a.ID, issueVPN)
 		if err != nil {
 			return deleted, distinctIDs(runs), err
 		}
@@ -47,7 +47,7 @@ func doAct(tb testing.TB, d *DB, n connexa.NewAct) connexa.BulkAct {
 func finishAct(tb testing.TB, d *DB, id int64) connexa.BulkAct {
 	tb.Helper()
 	for {
-		step, err := d.AdvanceAct(tb.Context(), id)
+		step, err := d.AdvanceAct(tb.Context(), id, issueVPN)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -426,13 +426,13 @@ func TestCancelAndUndoAnAct(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.AdvanceAct(t.Context(), a.ID); err != nil {
+	if _, err := d.AdvanceAct(t.Context(), a.ID, issueVPN); err != nil {
 		t.Fatal(err)
 	}
 	if a, err = d.CancelAct(t.Context(), a.ID); err != nil || a.State != connexa.BulkCancelled || a.Changed != actBatch || !a.Undoable() {
 		t.Fatalf("cancelled: %+v, %v", a, err)
 	}
-	if step, err := d.AdvanceAct(t.Context(), a.ID); err != nil || !step.Done || len(step.IDs) != 0 {
+	if step, err := d.AdvanceAct(t.Context(), a.ID, issueVPN); err != nil || !step.Done || len(step.IDs) != 0 {
 		t.Errorf("a cancelled act goes on: %+v, %v", step, err)
 	}
 	var secrets int

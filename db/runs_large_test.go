@@ -24,7 +24,7 @@ func largeRun(t *testing.T, d *DB, ids []int64) (connexa.Run, connexa.BulkAct) {
 
 func advanceAct(t *testing.T, d *DB, id int64) connexa.ActStep {
 	t.Helper()
-	step, err := d.AdvanceAct(t.Context(), id)
+	step, err := d.AdvanceAct(t.Context(), id, issueVPN)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,88 +56,90 @@ func (d *DB) readAuthority(ctx context.Context, q interface {
 	return cert, connexa.Secret(plain), err
 }
 
-// WantVPNs switches the OpenVPN exits of the nodes in s on and returns the nodes whose exit
-// was off. A node's first exit gets a permanent port, a permanent device and the identity
-// that issue returns.
-func (d *DB) WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error) {
-	err = d.inStmtTx(ctx, func(t *stmtTx) error {
-		ids, err := d.SelectNodes(ctx, s)
-		if err != nil {
-			return err
-		}
-		list := jsonIDs(ids)
-		if left, err := d.addServices(t, list); err != nil {
-			return err
-		} else if left > 0 {
-			return connexa.Errorf(connexa.Conflict, "service.ports")
-		}
-		if err := d.addVPNs(t, list, issue); err != nil {
-			return err
-		}
-		started, err = d.setVPNs(t, list, true, by)
-		return err
-	})
+// CheckVPNs returns Conflict if the ports or devices that are free do not suffice for the
+// first exits of nodes, or the ports for their first services.
+func (d *DB) CheckVPNs(ctx context.Context, nodes []int64) error {
+	settings, err := d.Settings(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("switch OpenVPN exits on: %w", err)
+		return err
 	}
-	return started, nil
+	s := settings.Service
+	var services, servicePorts, exits, ports, devices int
+	err = d.read.QueryRowContext(ctx, `
+		SELECT ifnull(sum(g.node_id IS NULL), 0), (SELECT count(*) FROM services WHERE port BETWEEN ? AND ?),
+			ifnull(sum(v.node_id IS NULL), 0), (SELECT count(*) FROM vpns WHERE port BETWEEN ? AND ?), (SELECT count(*) FROM vpns)
+		FROM json_each(?) chosen JOIN nodes ON nodes.id = chosen.value
+		LEFT JOIN services g ON g.node_id = chosen.value LEFT JOIN vpns v ON v.node_id = chosen.value`,
+		s.FirstPort, s.LastPort, s.VPNFirstPort, s.VPNLastPort, jsonIDs(nodes)).Scan(&services, &servicePorts, &exits, &ports, &devices)
+	switch {
+	case err != nil:
+		return fmt.Errorf("count the selected OpenVPN exits: %w", err)
+	case services > s.LastPort-s.FirstPort+1-servicePorts:
+		return connexa.Errorf(connexa.Conflict, "service.ports")
+	case exits > s.VPNLastPort-s.VPNFirstPort+1-ports:
+		return connexa.Errorf(connexa.Conflict, "vpn.ports")
+	case exits > maxDevices-devices:
+		return connexa.Errorf(connexa.Conflict, "vpn.devices", maxDevices)
+	}
+	return nil
 }
 
-// UnwantVPNs switches the OpenVPN exits of the nodes in s off and returns the nodes whose
-// exit was on.
-func (d *DB) UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error) {
-	err = d.inStmtTx(ctx, func(t *stmtTx) error {
-		ids, err := d.SelectNodes(ctx, s)
+// switchVPNs switches the OpenVPN exits of nodes on or off. It skips nodes for whose first
+// exit or first service nothing is free.
+func (w *actWriter) switchVPNs(list string) (skipped int, err error) {
+	on := w.act.Kind == connexa.BulkStartVPN
+	if on {
+		noService, err := w.db.addServices(w.t, list)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		stopped, err = d.setVPNs(t, jsonIDs(ids), false, by)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("switch OpenVPN exits off: %w", err)
+		noExit, err := w.db.addVPNs(w.t, list, w.issue)
+		if err != nil {
+			return 0, err
+		}
+		skipped = noService + noExit
 	}
-	return stopped, nil
+	w.ids, err = w.db.setVPNs(w.t, list, on, w.act.Account)
+	return skipped, err
 }
 
-// addVPNs inserts the rows of those nodes of list, the JSON of their ids, that never had an
-// exit.
-func (d *DB) addVPNs(t *stmtTx, list string, issue func(node int64) (connexa.VPNIdentity, error)) error {
-	nodes, err := t.queryIDs(`SELECT id FROM nodes WHERE id`+ofBatch+` AND id NOT IN (SELECT node_id FROM vpns) ORDER BY id`, list)
+// addVPNs inserts the rows of those nodes of list, the JSON of their ids, that have a
+// service and never had an exit. Each gets a permanent port, a permanent device and the
+// identity that issue returns. It returns the number of nodes for which no port or no device
+// is free.
+func (d *DB) addVPNs(t *stmtTx, list string, issue connexa.IssueVPN) (left int, err error) {
+	nodes, err := t.queryIDs(`SELECT node_id FROM services WHERE node_id`+ofBatch+` AND node_id NOT IN (SELECT node_id FROM vpns) ORDER BY node_id`, list)
 	if err != nil || len(nodes) == 0 {
-		return err
+		return 0, err
 	}
 	settings, err := t.readSettings()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	port, err := freeNumbers(t, "vpns", "port", settings.Service.VPNFirstPort, settings.Service.VPNLastPort)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	device, err := freeNumbers(t, "vpns", "device", 0, maxDevices-1)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	for _, node := range nodes {
-		p, free := port()
-		if !free {
-			return connexa.Errorf(connexa.Conflict, "vpn.ports")
-		}
-		n, free := device()
-		if !free {
-			return connexa.Errorf(connexa.Conflict, "vpn.devices", maxDevices)
+	for i, node := range nodes {
+		p, hasPort := port()
+		n, hasDevice := device()
+		if !hasPort || !hasDevice {
+			return len(nodes) - i, nil
 		}
 		v, err := issue(node)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := t.exec(`INSERT INTO vpns (node_id, port, device, name, cert, key, tls_crypt) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			node, p, n, v.Name, v.Cert, d.ring.seal(vpnKeyPurpose, []byte(v.Key.Reveal())), d.ring.seal(vpnStaticPurpose, []byte(v.TLSCrypt.Reveal()))); err != nil {
-			return fmt.Errorf("make the OpenVPN exit of node %d: %w", node, err)
+			return 0, fmt.Errorf("make the OpenVPN exit of node %d: %w", node, err)
 		}
 	}
-	return nil
+	return 0, nil
 }
 
 // freeNumbers returns a function that returns the numbers from first to last that no row of

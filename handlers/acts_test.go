@@ -379,6 +379,10 @@ func TestActToasts(t *testing.T) {
 		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStop}, State: connexa.BulkDone, Processed: 5, Changed: 3}, "acts.result.and", views.ToneGood, false},
 		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStop}, State: connexa.BulkCancelled, Changed: 3}, "acts.result.cancelled.stop", views.ToneGood, false},
 		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStop}, State: connexa.BulkQueued}, "acts.started.stop", views.ToneGood, false},
+		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStartVPN}, State: connexa.BulkDone, Processed: 5, Changed: 5}, "vpn.started", views.ToneGood, false},
+		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStartVPN}, State: connexa.BulkDone, Processed: 5, Changed: 3, Skipped: 2}, "acts.result.and", views.ToneWarn, false},
+		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStopVPN}, State: connexa.BulkDone, Processed: 5, Changed: 5}, "vpn.stopped", views.ToneGood, false},
+		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkStopVPN}, State: connexa.BulkCancelled, Changed: 3}, "acts.result.cancelled.stop_vpn", views.ToneGood, false},
 		{connexa.BulkAct{Bulk: connexa.Bulk{Kind: connexa.BulkSet, Field: "city"}, State: connexa.BulkCancelled, Changed: 3, Total: 9}, "acts.result.cancelled", views.ToneGood, true},
 	} {
 		tt.act.ID = 5

@@ -41,12 +41,13 @@ func (p *parts) newApp() app.App {
 	if p.services != nil {
 		services = app.NewServices(env, p.db, p.services, p.db, settings)
 	}
+	acts := app.NewActs(env, p.db, p.db, settings, services, runs, p.exits)
 	if p.exits != nil {
-		vpns = app.NewVPNs(env, p.db, p.exits, p.exits, p.missing, services)
+		vpns = app.NewVPNs(env, p.db, p.exits, p.missing, services, acts)
 	}
 	imports := app.NewImports(env, p.db, runs, services)
 	return app.App{
-		Accounts: app.NewAccounts(env, p.db, p.notifier), Acts: app.NewActs(env, p.db, p.db, settings, services, runs), Audit: app.NewAudit(p.db), Channels: app.NewChannels(env, p.db, p.notifier),
+		Accounts: app.NewAccounts(env, p.db, p.notifier), Acts: acts, Audit: app.NewAudit(p.db), Channels: app.NewChannels(env, p.db, p.notifier),
 		Clients: app.NewClients(env, p.db, p.usage, services), History: app.NewHistory(env, p.db, settings), Imports: imports, Templates: app.NewTemplates(env, p.db, imports),
 		Monitor: app.NewMonitor(env, p.db, settings, answerFirst), Nodes: app.NewNodes(env, p.db, settings),
 		Profiles: app.NewProfiles(env, p.db, p.exits, p.db), Runs: runs, Services: services, Settings: settings,

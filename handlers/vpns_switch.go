@@ -16,14 +16,10 @@ func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	on := r.PostForm.Get("on") == "1"
-	one := connexa.Selection{IDs: []int64{id}}
-	switch {
-	case r.PostForm.Has("shape"):
+	if r.PostForm.Has("shape") {
 		err = h.vpns.ShapeVPN(r.Context(), id, on, connexa.VPNProtocol(r.PostForm.Get("protocol")), r.PostForm.Get("together") == "1")
-	case on:
-		_, err = h.vpns.StartVPNs(r.Context(), one)
-	default:
-		_, err = h.vpns.StopVPNs(r.Context(), one)
+	} else {
+		_, err = h.vpns.SwitchVPNs(r.Context(), connexa.Selection{IDs: []int64{id}}, on)
 	}
 	if err != nil {
 		return err
@@ -31,21 +27,17 @@ func (h *Handlers) switchVPN(w http.ResponseWriter, r *http.Request) error {
 	return h.redirectDone(w, r, connexa.T("settings.saved"), nodePath(id)+"#vpn")
 }
 
-// switchVPNs answers POST /services/vpn with a selection.
+// switchVPNs answers POST /services/vpn with a selection. It starts a bulk act.
 func (h *Handlers) switchVPNs(w http.ResponseWriter, r *http.Request) error {
 	s, err := formSelection(r)
 	if err != nil {
 		return err
 	}
-	act, said := h.vpns.StartVPNs, "vpn.started"
-	if r.PostForm.Get("on") != "1" {
-		act, said = h.vpns.StopVPNs, "vpn.stopped"
-	}
-	n, err := act(context.WithoutCancel(r.Context()), s)
+	act, err := h.vpns.SwitchVPNs(r.Context(), s, r.PostForm.Get("on") == "1")
 	if err != nil {
 		return err
 	}
-	return h.redirectDone(w, r, connexa.T(said, n), pageAfterServices(r))
+	return h.actStarted(w, r, act, pageAfterServices(r))
 }
 
 // disconnectVPN answers POST /nodes/{id}/vpn/disconnect.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/connexa-panel/connexa/internal/app"
 	"github.com/connexa-panel/connexa/internal/connexa"
 )
 
@@ -84,7 +85,7 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	f.seen[2] = connexa.VPNSeen{State: connexa.VPNListening, Since: p.clock.now(), Clients: []connexa.VPNClient{
 		{Name: "ann.1", Serial: "77", From: netip.MustParseAddrPort("198.51.100.9:1194"), Since: p.clock.now(), Down: 3e6},
 	}}
-	b.get("/services").hasStatus(t, http.StatusOK).contains(t, "OpenVPN enabled for 1 service.").contains(t, "OpenVPN: 1 connection")
+	b.get("/services").hasStatus(t, http.StatusOK).contains(t, "OpenVPN enabled for 1 service. For 1 it was already enabled.").contains(t, "OpenVPN: 1 connection")
 	b.get("/nodes/2").contains(t, "198.51.100.9").contains(t, "ann.1").lacks(t, "cannot run on this machine")
 	b.asHTMX("button").post("/nodes/2/vpn/disconnect", "name", "ann.1").hasStatus(t, http.StatusOK).contains(t, "Disconnected.")
 	if len(f.kicked) != 1 || f.kicked[0] != "2 ann.1" {
@@ -100,7 +101,7 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	if again, err := p.db.VPNs(t.Context(), []int64{2}); err != nil || again[2] != *wanted[1].VPN {
 		t.Errorf("got %+v, %v; want the same exit", again, err)
 	}
-	if got := p.auditActs(); strings.Count(got, "admin:service_changed") != 6 {
+	if got := p.auditActs(); strings.Count(got, "admin:service_changed") != 7 { // that of two nodes has two, because one exit was on
 		t.Errorf("audit: %s", got)
 	}
 
@@ -109,6 +110,71 @@ func TestSwitchingOpenVPN(t *testing.T) {
 	p.rewire()
 	b.get("/services").contains(t, "OpenVPN can’t run on this machine yet.").contains(t, "apt-get install openvpn")
 	b.get("/nodes/2").contains(t, "apt-get install openvpn")
+}
+
+// Exits of many nodes are switched in the background. A panel that starts again continues.
+func TestOpenVPNOfManyNodes(t *testing.T) {
+	p, b, f := startExits(t)
+	const many = 2*app.SmallAct + 1
+	p.addMany(many)
+	wantExits := func(want int) {
+		t.Helper()
+		rows, err := p.db.VPNRows(t.Context(), nil)
+		on := 0
+		for _, r := range rows {
+			if r.Wanted {
+				on++
+			}
+		}
+		if err != nil || on != want {
+			t.Errorf("%d exits are on, %v; want %d", on, err, want)
+		}
+	}
+	b.post("/services/vpn", "all", "1", "on", "1").leadsTo(t, "/services")
+	b.get("/settings").contains(t, "OpenVPN is being enabled for 1,001 services.").contains(t, `id="act-bar-1"`).contains(t, "0 of 1,001")
+	wantExits(0)
+	if _, err := p.db.AdvanceAct(t.Context(), 1, func(node int64) (connexa.VPNIdentity, error) { return f.Server("CA", "", node) }); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/settings").contains(t, "500 of 1,001")
+	b.post("/acts/1/cancel", "back", "/services").leadsTo(t, "/services")
+	b.get("/nodes").contains(t, "Cancelled: OpenVPN was enabled for 500 of 1,001 services.")
+	b.get("/audit").contains(t, "OpenVPN enabled: 1,001 nodes (all nodes)").contains(t, "OpenVPN enabled: 500 of 1,001 done").lacks(t, "/undo")
+	wantExits(app.SmallAct)
+
+	b.post("/services/vpn", "all", "1", "on", "1").leadsTo(t, "/services")
+	p.rewire()
+	p.runActs(2)
+	wantExits(many)
+	b.get("/audit").contains(t, "OpenVPN enabled for 501 services. For 500 it was already enabled.")
+	b.post("/services/vpn", "all", "1", "on", "0").leadsTo(t, "/services")
+	p.runActs(3)
+	wantExits(0)
+	b.post("/acts", "all", "1", "act", "start_vpn", "yes", "1", "count", "1001").hasStatus(t, http.StatusUnprocessableEntity)
+}
+
+// What an order of exits lacks is said before anything changes.
+func TestOpenVPNRefused(t *testing.T) {
+	p, b, _ := startExits(t, "192.0.2.1", "192.0.2.2")
+	err := p.db.ChangeSettings(t.Context(), func(s *connexa.Settings) error {
+		s.Service.VPNFirstPort, s.Service.VPNLastPort = 12000, 12000
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.post("/services/vpn", "on", "1").hasStatus(t, http.StatusUnprocessableEntity)
+	b.post("/services/vpn", "id", "99", "on", "1").hasStatus(t, http.StatusNotFound).contains(t, "These nodes no longer exist.")
+	b.post("/services/vpn", "all", "1", "on", "1").hasStatus(t, http.StatusConflict).contains(t, "All ports for OpenVPN are taken.")
+	b.post("/nodes/99/vpn", "on", "1").hasStatus(t, http.StatusNotFound)
+	if acts, err := p.app.Acts.LiveActs(t.Context()); err != nil || len(acts) != 0 {
+		t.Errorf("acts %+v, %v; want none", acts, err)
+	}
+	b.post("/services/vpn", "id", "2", "on", "1").leadsTo(t, "/services")
+
+	p.parts.exits = nil
+	p.rewire()
+	b.post("/services/vpn", "id", "2", "on", "0").hasStatus(t, http.StatusNotFound)
 }
 
 // startProfile starts a panel with the profile 1 of ann, and exits of three nodes.

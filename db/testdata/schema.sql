@@ -29,7 +29,7 @@ CREATE TABLE act_targets (
 CREATE TABLE acts (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     kind      TEXT    NOT NULL CHECK (kind IN ('set','add_tags','remove_tags','password','login','logins','encryption','reset',
-              'delete','restore','purge','start','stop','test')),
+              'delete','restore','purge','start','stop','test','start_vpn','stop_vpn')),
     state     TEXT    NOT NULL CHECK (state IN ('draft','queued','running','done','cancelled','undoing','undone')),
     account   TEXT    NOT NULL,
     audit_id  INTEGER, -- of its row in the audit table

@@ -217,10 +217,14 @@ func addTestVPN(t *testing.T, store *db.DB) (vpn testVPN) {
 		t.Fatal(err)
 	}
 	issuer := gateway.Issuer{Now: time.Now}
-	if _, err := store.WantVPNs(t.Context(), connexa.Selection{IDs: []int64{vpn.NodeID}}, func(n int64) (v connexa.VPNIdentity, err error) {
-		vpn.VPNIdentity, err = issuer.Server(cert, key, n)
-		return vpn.VPNIdentity, err
-	}, ""); err != nil {
+	act, err := store.StartAct(t.Context(), connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkStartVPN}, IDs: []int64{vpn.NodeID}})
+	if err == nil {
+		_, err = store.AdvanceAct(t.Context(), act.ID, func(n int64) (v connexa.VPNIdentity, err error) {
+			vpn.VPNIdentity, err = issuer.Server(cert, key, n)
+			return vpn.VPNIdentity, err
+		})
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return vpn

@@ -23,7 +23,7 @@ const (
 
 type actStore interface {
 	StartAct(ctx context.Context, n connexa.NewAct) (connexa.BulkAct, error)
-	AdvanceAct(ctx context.Context, id int64) (connexa.ActStep, error)
+	AdvanceAct(ctx context.Context, id int64, issue connexa.IssueVPN) (connexa.ActStep, error)
 	ConfirmAct(ctx context.Context, id int64, audit connexa.AuditRow) (connexa.BulkAct, error)
 	CancelAct(ctx context.Context, id int64) (connexa.BulkAct, error)
 	UndoAct(ctx context.Context, id int64, account string) (connexa.BulkAct, error)
@@ -35,22 +35,24 @@ type actStore interface {
 	LoginsAt(ctx context.Context, addresses []string) ([]connexa.NodeLogin, error)
 	Bin(ctx context.Context, cursor string, size int) (connexa.BinPage, error)
 	SelectBin(ctx context.Context, ids []int64) ([]int64, error)
+	Authority(ctx context.Context, create func() (cert string, key connexa.Secret, err error)) (cert string, key connexa.Secret, err error)
 }
 
 // Acts are the bulk acts: work on many nodes in the background, and its undo.
 type Acts struct {
-	env      Env
-	store    actStore
-	nodes    nodeReader
-	settings *Settings
-	services *Services
-	runs     *Runs
-	bell     bell // wakes RunActs
+	env          Env
+	store        actStore
+	nodes        nodeReader
+	settings     *Settings
+	services     *Services
+	runs         *Runs
+	certificates certificates
+	bell         bell // wakes RunActs
 }
 
 // NewActs returns Acts. The caller must call RunActs.
-func NewActs(env Env, store actStore, nodes nodeReader, settings *Settings, services *Services, runs *Runs) *Acts {
-	return &Acts{env: env, store: store, nodes: nodes, settings: settings, services: services, runs: runs, bell: runs.bell}
+func NewActs(env Env, store actStore, nodes nodeReader, settings *Settings, services *Services, runs *Runs, certificates certificates) *Acts {
+	return &Acts{env: env, store: store, nodes: nodes, settings: settings, services: services, runs: runs, certificates: certificates, bell: runs.bell}
 }
 
 // StartAct changes the nodes of s. shown is the number that the user confirmed; if s has
@@ -96,8 +98,13 @@ func (a *Acts) start(ctx context.Context, n connexa.NewAct, what connexa.Text) (
 // auditRow returns the row of the audit table about an act on the nodes that what names.
 func (a *Acts) auditRow(ctx context.Context, b *connexa.Bulk, what connexa.Text) connexa.AuditRow {
 	detail := what
-	if b.Kind.Act() == connexa.ActNodesEdited {
+	switch {
+	case b.Kind.Act() == connexa.ActNodesEdited:
 		detail = connexa.T("acts.audit", what, b.What())
+	case b.Kind == connexa.BulkStartVPN:
+		detail = connexa.T("vpn.audit.on", what)
+	case b.Kind == connexa.BulkStopVPN:
+		detail = connexa.T("vpn.audit.off", what)
 	}
 	return a.env.auditRow(ctx, b.Kind.Act(), detail)
 }
@@ -339,13 +346,17 @@ func (a *Acts) advance(ctx context.Context, act connexa.BulkAct) (connexa.BulkAc
 			return act, err
 		}
 	}
+	issue, err := a.issueOf(ctx, act.Kind)
+	if err != nil {
+		return act, err
+	}
 	topic := connexa.NodeChanged
 	if act.Kind.OnServices() {
 		topic = connexa.ServiceChanged
 	}
 	var published, fleet time.Time
 	for {
-		step, err := a.store.AdvanceAct(ctx, act.ID)
+		step, err := a.store.AdvanceAct(ctx, act.ID, issue)
 		if err != nil {
 			return act, err
 		}
@@ -372,10 +383,23 @@ func (a *Acts) advance(ctx context.Context, act connexa.BulkAct) (connexa.BulkAc
 	}
 }
 
+// issueOf returns the function that makes the identities of first exits for an act of a
+// kind, or nil if it makes none.
+func (a *Acts) issueOf(ctx context.Context, kind connexa.BulkKind) (connexa.IssueVPN, error) {
+	if kind != connexa.BulkStartVPN {
+		return nil, nil
+	}
+	cert, key, err := a.store.Authority(ctx, a.certificates.Authority)
+	if err != nil {
+		return nil, err
+	}
+	return func(node int64) (connexa.VPNIdentity, error) { return a.certificates.Server(cert, key, node) }, nil
+}
+
 // wakeRunner begins the work that a batch of an act has ordered.
 func (a *Acts) wakeRunner(kind connexa.BulkKind) {
 	switch kind {
-	case connexa.BulkStart, connexa.BulkStop:
+	case connexa.BulkStart, connexa.BulkStop, connexa.BulkStartVPN, connexa.BulkStopVPN:
 		a.services.runner.Wake()
 	case connexa.BulkTest:
 		a.runs.runner.Wake()

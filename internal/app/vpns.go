@@ -7,9 +7,7 @@ import (
 )
 
 type vpnStore interface {
-	Authority(ctx context.Context, create func() (cert string, key connexa.Secret, err error)) (cert string, key connexa.Secret, err error)
-	WantVPNs(ctx context.Context, s connexa.Selection, issue func(node int64) (connexa.VPNIdentity, error), by string) (started []int64, err error)
-	UnwantVPNs(ctx context.Context, s connexa.Selection, by string) (stopped []int64, err error)
+	CheckVPNs(ctx context.Context, nodes []int64) error
 	ShapeVPN(ctx context.Context, node int64, protocol connexa.VPNProtocol, together bool) error
 	VPNRows(ctx context.Context, nodes []int64) (map[int64]connexa.VPNRow, error)
 	Profiles(ctx context.Context, client int64) ([]connexa.Profile, error)
@@ -31,17 +29,17 @@ type certificates interface {
 
 // VPNs switches the OpenVPN exits of services. The zero value is a panel without exits.
 type VPNs struct {
-	env          Env
-	store        vpnStore
-	exits        exits
-	certificates certificates
-	missing      func(context.Context) []connexa.VPNLack
-	services     *Services
+	env      Env
+	store    vpnStore
+	exits    exits
+	missing  func(context.Context) []connexa.VPNLack
+	services *Services
+	acts     *Acts
 }
 
 // NewVPNs returns VPNs. missing lists what this host lacks for exits. Optional.
-func NewVPNs(env Env, store vpnStore, exits exits, certificates certificates, missing func(context.Context) []connexa.VPNLack, services *Services) *VPNs {
-	return &VPNs{env: env, store: store, exits: exits, certificates: certificates, missing: missing, services: services}
+func NewVPNs(env Env, store vpnStore, exits exits, missing func(context.Context) []connexa.VPNLack, services *Services, acts *Acts) *VPNs {
+	return &VPNs{env: env, store: store, exits: exits, missing: missing, services: services, acts: acts}
 }
 
 // Exits reports whether the panel can have OpenVPN exits.
@@ -55,43 +53,29 @@ func (a *VPNs) VPNLacks(ctx context.Context) []connexa.VPNLack {
 	return a.missing(ctx)
 }
 
-// StartVPNs switches on the OpenVPN exits of the nodes of s and returns how many were
-// off. An exit runs while its service does.
-func (a *VPNs) StartVPNs(ctx context.Context, s connexa.Selection) (int, error) {
-	cert, key, err := a.store.Authority(ctx, a.certificates.Authority)
+// SwitchVPNs switches the OpenVPN exits of the nodes of s on or off with a bulk act. More
+// than SmallAct exits are switched in the background. An exit runs while its service does.
+// If there are no nodes, the error is NotFound; if there are not enough ports or devices,
+// it is Conflict.
+func (a *VPNs) SwitchVPNs(ctx context.Context, s connexa.Selection, on bool) (connexa.BulkAct, error) {
+	if !a.Exits() {
+		return connexa.BulkAct{}, connexa.Errorf(connexa.NotFound, "error.not_found")
+	}
+	ids, err := a.services.nodes.SelectNodes(ctx, s)
 	if err != nil {
-		return 0, err
+		return connexa.BulkAct{}, err
 	}
-	by, _ := Actor(ctx)
-	nodes, err := a.store.WantVPNs(ctx, s, func(node int64) (connexa.VPNIdentity, error) { return a.certificates.Server(cert, key, node) }, by)
-	if err != nil {
-		return 0, err
+	if len(ids) == 0 {
+		return connexa.BulkAct{}, connexa.Errorf(connexa.NotFound, "acts.gone")
 	}
-	a.vpnsChanged(ctx, s, nodes, "vpn.audit.on")
-	return len(nodes), nil
-}
-
-// StopVPNs switches exits off. It is otherwise like StartVPNs.
-func (a *VPNs) StopVPNs(ctx context.Context, s connexa.Selection) (int, error) {
-	by, _ := Actor(ctx)
-	nodes, err := a.store.UnwantVPNs(ctx, s, by)
-	if err != nil {
-		return 0, err
+	kind := connexa.BulkStopVPN
+	if on {
+		kind = connexa.BulkStartVPN
+		if err := a.store.CheckVPNs(ctx, ids); err != nil {
+			return connexa.BulkAct{}, err
+		}
 	}
-	a.vpnsChanged(ctx, s, nodes, "vpn.audit.off")
-	return len(nodes), nil
-}
-
-// vpnsChanged records and publishes that exits were switched.
-func (a *VPNs) vpnsChanged(ctx context.Context, s connexa.Selection, nodes []int64, what string) {
-	if len(nodes) == 0 {
-		return
-	}
-	a.env.recordAct(ctx, connexa.ActServiceChanged, connexa.T(what, a.services.namesOf(ctx, s, nodes)))
-	for _, id := range nodes {
-		a.env.Publish(connexa.Event{Topic: connexa.ServiceChanged, ID: id})
-	}
-	a.services.runner.Wake()
+	return a.acts.start(ctx, connexa.NewAct{Bulk: connexa.Bulk{Kind: kind}, IDs: ids}, a.services.namesOf(ctx, s, ids))
 }
 
 // ShapeVPN sets the protocol of the OpenVPN exit of a node and switches it on or off.
@@ -104,15 +88,12 @@ func (a *VPNs) ShapeVPN(ctx context.Context, node int64, on bool, protocol conne
 		return err
 	}
 	one := connexa.Selection{IDs: []int64{node}}
-	if on {
-		_, err = a.StartVPNs(ctx, one)
-	} else {
-		_, err = a.StopVPNs(ctx, one)
-	}
-	if err != nil {
-		return err
-	}
 	rows, err := a.store.VPNRows(ctx, one.IDs)
+	if err == nil && rows[node].Wanted != on {
+		if _, err = a.SwitchVPNs(ctx, one, on); err == nil {
+			rows, err = a.store.VPNRows(ctx, one.IDs)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ const (
 	BulkPurge      BulkKind = "purge"       // deletes nodes of the bin for good
 	BulkStart      BulkKind = "start"       // starts services
 	BulkStop       BulkKind = "stop"        // stops services
+	BulkStartVPN   BulkKind = "start_vpn"   // switches OpenVPN exits on
+	BulkStopVPN    BulkKind = "stop_vpn"    // switches OpenVPN exits off
 	BulkTest       BulkKind = "test"        // adds the jobs of a run, whose page has the progress
 )
 
@@ -31,15 +33,17 @@ const (
 func BulkKinds() []BulkKind {
 	return []BulkKind{
 		BulkSet, BulkAddTags, BulkRemoveTags, BulkPassword, BulkLogin, BulkLogins, BulkEncryption, BulkReset, BulkDelete, BulkRestore, BulkPurge,
-		BulkStart, BulkStop, BulkTest,
+		BulkStart, BulkStop, BulkStartVPN, BulkStopVPN, BulkTest,
 	}
 }
 
 // OnBin reports whether the nodes of the act are in the bin.
 func (k BulkKind) OnBin() bool { return k == BulkRestore || k == BulkPurge }
 
-// OnServices reports whether the act switches services.
-func (k BulkKind) OnServices() bool { return k == BulkStart || k == BulkStop }
+// OnServices reports whether the act switches services or their OpenVPN exits.
+func (k BulkKind) OnServices() bool {
+	return k == BulkStart || k == BulkStop || k == BulkStartVPN || k == BulkStopVPN
+}
 
 // Undoable reports whether acts of this kind can be undone.
 func (k BulkKind) Undoable() bool { return !k.OnBin() && !k.OnServices() && k != BulkTest }
@@ -62,6 +66,8 @@ func (k BulkKind) Act() Act {
 		return ActServiceStarted
 	case BulkStop:
 		return ActServiceStopped
+	case BulkStartVPN, BulkStopVPN:
+		return ActServiceChanged
 	default: // an edit
 		return ActNodesEdited
 	}
@@ -213,7 +219,7 @@ type BulkAct struct {
 	Total     int   // nodes
 	Processed int   // of Total
 	Changed   int   // of Processed
-	Skipped   int   // of Processed: could not be changed; of BulkStart, because no port is free
+	Skipped   int   // of Processed: could not be changed; of BulkStart and BulkStartVPN, because no port is free
 	Restored  int   // of Changed: by the undo
 	Kept      int   // of Changed: not restored because of a newer change
 	At        time.Time
@@ -273,14 +279,10 @@ func (a *BulkAct) Result() Text {
 		said = T("acts.result."+string(a.Kind), a.Changed)
 		and("acts.skipped.restore", a.Skipped)
 		return said
-	case BulkStart:
-		said = T("services.started", a.Changed)
-		and("acts.same.start", a.Processed-a.Changed-a.Skipped)
-		and("acts.skipped.start", a.Skipped)
-		return said
-	case BulkStop:
-		said = T("services.stopped", a.Changed)
-		and("acts.same.stop", a.Processed-a.Changed)
+	case BulkStart, BulkStop, BulkStartVPN, BulkStopVPN:
+		said = T(a.Kind.switched(), a.Changed)
+		and("acts.same."+string(a.Kind), a.Processed-a.Changed-a.Skipped)
+		and("acts.skipped."+string(a.Kind), a.Skipped)
 		return said
 	default: // an edit
 	}
@@ -294,6 +296,20 @@ func (a *BulkAct) Result() Text {
 		and("acts.skipped.login", a.Skipped)
 	}
 	return said
+}
+
+// switched returns the key of the text that says how many services the act switched.
+func (k BulkKind) switched() string {
+	switch k {
+	case BulkStart:
+		return "services.started"
+	case BulkStop:
+		return "services.stopped"
+	case BulkStartVPN:
+		return "vpn.started"
+	default: // BulkStopVPN
+		return "vpn.stopped"
+	}
 }
 
 // AuditEnd returns the row of the audit table about the end of an act or its undo.

@@ -23,6 +23,9 @@ type VPNIdentity struct {
 	TLSCrypt Secret
 }
 
+// IssueVPN makes the identity of the OpenVPN exit of a node.
+type IssueVPN func(node int64) (VPNIdentity, error)
+
 // VPNProtocol is the transport protocol of OpenVPN.
 type VPNProtocol string
 

@@ -18,10 +18,11 @@ func (p *Panel) newApp() app.App {
 	settings := app.NewSettings(env, p.db)
 	services := app.NewServices(env, p.db, p.gateways, p.db, settings)
 	runs := app.NewRuns(env, p.db, p.runner, connexa.RunPing, connexa.RunLogin, connexa.RunSpeed, connexa.RunPingSpeed)
+	acts := app.NewActs(env, p.db, p.db, settings, services, runs, issuer)
 	imports := app.NewImports(env, p.db, runs, services)
 	return app.App{
 		Accounts:  app.NewAccounts(env, p.db, p.notifier),
-		Acts:      app.NewActs(env, p.db, p.db, settings, services, runs),
+		Acts:      acts,
 		Audit:     app.NewAudit(p.db),
 		Channels:  app.NewChannels(env, p.db, p.notifier),
 		Clients:   app.NewClients(env, p.db, p.access, services),
@@ -34,7 +35,7 @@ func (p *Panel) newApp() app.App {
 		Services:  services,
 		Settings:  settings,
 		Speed:     app.NewSpeed(env, p.db, settings, p.runner, p.speedMeters()),
-		VPNs:      app.NewVPNs(env, p.db, p.gateways, issuer, p.preflight.Missing, services),
+		VPNs:      app.NewVPNs(env, p.db, p.gateways, p.preflight.Missing, services, acts),
 		Templates: app.NewTemplates(env, p.db, imports),
 		Views:     app.NewViews(env, p.db, p.db),
 	}

@@ -91,7 +91,7 @@ func wantServices(t *testing.T, dir string, nodes []lab.Node) []connexa.Service 
 	}
 	a, err := d.StartAct(t.Context(), connexa.NewAct{Bulk: connexa.Bulk{Kind: connexa.BulkStart}, IDs: ids})
 	if err == nil {
-		_, err = d.AdvanceAct(t.Context(), a.ID)
+		_, err = d.AdvanceAct(t.Context(), a.ID, nil)
 	}
 	if err != nil {
 		t.Fatal(err)

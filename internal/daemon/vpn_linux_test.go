@@ -49,8 +49,8 @@ func newVPNSite(t *testing.T, nodes int) *vpnTest {
 	if _, err := switchServices(t.Context(), s.Panel, connexa.BulkStart, connexa.Selection{All: true}, nodes); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.app.VPNs.StartVPNs(t.Context(), connexa.Selection{All: true}); err != nil || n != nodes {
-		t.Fatalf("%d exits, %v", n, err)
+	if a, err := s.app.VPNs.SwitchVPNs(t.Context(), connexa.Selection{All: true}, true); err != nil || a.Changed != nodes {
+		t.Fatalf("%d exits, %v", a.Changed, err)
 	}
 	if s.user, err = s.db.AddClient(t.Context(), connexa.Client{Name: "ann", Enabled: true, Scope: connexa.ScopeAll}, userPassword); err != nil {
 		t.Fatal(err)
@@ -387,14 +387,14 @@ func (s *vpnTest) restartExit(ann *vpntest.Computer, v *vpntest.Client) {
 	s.t.Helper()
 	node := s.nodes[0]
 	want := awaitServiceState(s.t, s.Panel, node, connexa.ServiceOnline).UpAt
-	if n, err := s.app.VPNs.StopVPNs(s.t.Context(), selectNode(node)); err != nil || n != 1 {
-		s.t.Fatalf("stopped %d exits, %v; want 1", n, err)
+	if a, err := s.app.VPNs.SwitchVPNs(s.t.Context(), selectNode(node), false); err != nil || a.Changed != 1 {
+		s.t.Fatalf("stopped %d exits, %v; want 1", a.Changed, err)
 	}
 	s.awaitVPN(node, "off", func(v connexa.VPNSeen) bool { return v.State == connexa.VPNOff })
 	if list, err := isolation.List(); err != nil || len(list) > 0 || len(vpntest.Processes(s.t)) > 0 {
 		s.t.Errorf("got devices %v and processes %v after the stop, %v; want none", list, vpntest.Processes(s.t), err)
 	}
-	if _, err := s.app.VPNs.StartVPNs(s.t.Context(), selectNode(node)); err != nil {
+	if _, err := s.app.VPNs.SwitchVPNs(s.t.Context(), selectNode(node), true); err != nil {
 		s.t.Fatal(err)
 	}
 	v.WaitFor(vpntest.Connected, 2)

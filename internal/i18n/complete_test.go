@@ -100,7 +100,7 @@ func TestEveryKeyInTheSourcesExists(t *testing.T) {
 
 // families are the prefixes of keys that the sources build at run time.
 var families = []string{
-	"acts.history.", "acts.name.", "acts.result.", "acts.started.", "acts.state.", "acts.what.", "clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.transport.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "result.", "search.compare.", "table.density.", "table.edit.", "copy.shape.", "export.column.", "export.form.", "import.undo.state.",
+	"acts.history.", "acts.name.", "acts.result.", "acts.same.", "acts.skipped.", "acts.started.", "acts.state.", "acts.what.", "clients.ask.", "clients.period.", "clients.refused.", "clients.state.", "act.", "cause.", "channel.kind.", "channel.transport.", "chart.period.", "encryption.", "general.error.", "history.what.", "node.passed.", "import.choice.", "import.class.", "import.state.", "kind.", "result.", "search.compare.", "table.density.", "table.edit.", "copy.shape.", "export.column.", "export.form.", "import.undo.state.",
 	"nodes.test.", "nodes.testall.", "services.format.", "probe.not_here.", "probe.through.", "step.note.through.", "call.result.", "disconnect.result.", "stop.reason.", "q931.", "run.state.", "settings.speed_", "speed.ask.", "speed.confidence.", "speed.kind.", "speed.mode.", "speed.url.", "service.state.", "start.result.", "state.", "status.", "step.", "time.", "unit.", "vpn.lack.", "vpn.state.", "profile.link.hours.",
 }
 
@@ -157,6 +157,7 @@ func composedKeys() (keys []string) {
 	for _, r := range connexa.ClientRefusals() {
 		keys = append(keys, r.Text().Key)
 	}
+	switches := slices.DeleteFunc(connexa.BulkKinds(), func(k connexa.BulkKind) bool { return !k.OnServices() })
 	return slices.Concat(keys,
 		joinKeys("status.", connexa.Statuses()),
 		joinKeys("result.", connexa.Results()),
@@ -178,6 +179,8 @@ func composedKeys() (keys []string) {
 		joinKeys("act.", connexa.Acts()),
 		joinKeys("acts.what.", slices.DeleteFunc(connexa.BulkKinds(), func(k connexa.BulkKind) bool { return k == connexa.BulkSet })),
 		joinKeys("acts.name.", connexa.BulkKinds()),
+		joinKeys("acts.started.", switches), joinKeys("acts.same.", switches), joinKeys("acts.result.cancelled.", switches),
+		joinKeys("acts.skipped.", []connexa.BulkKind{connexa.BulkStart, connexa.BulkStartVPN}), // a stop skips nothing
 		joinKeys("acts.state.", []connexa.BulkState{connexa.BulkQueued, connexa.BulkRunning, connexa.BulkCancelled, connexa.BulkUndoing, connexa.BulkUndone}),
 		[]string{"acts.history.reset", "acts.result.restore", "acts.result.purge"},
 		joinKeys("vpn.lack.", []string{"openvpn", "old", "setpriv", "device", "breach", "account", "node", "raw"}), // of package openvpn

@@ -89,7 +89,7 @@ func switchServices(t *testing.T, d *db.DB, kind connexa.BulkKind, nodes ...int6
 	t.Helper()
 	a, err := d.StartAct(t.Context(), connexa.NewAct{Bulk: connexa.Bulk{Kind: kind}, IDs: nodes})
 	if err == nil {
-		_, err = d.AdvanceAct(t.Context(), a.ID)
+		_, err = d.AdvanceAct(t.Context(), a.ID, nil)
 	}
 	if err != nil {
 		t.Fatal(err)
