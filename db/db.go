@@ -177,13 +177,18 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer c.Close() // after afterCommit
-	tx, err := c.BeginTx(ctx, nil)
+	// With a context that can end, database/sql would roll back beside fn when it ends, and
+	// close the connection that rawConn is about to use.
+	tx, err := c.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback()
 	d.feed.onBegin()
 	if err = fn(tx); err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
 		err = rawConn(c, func(conn driver.Conn) error { return d.feed.beforeCommit(d.writerStmts(conn)) })
 	}
 	if err == nil {
@@ -191,10 +196,7 @@ func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
 			err = fmt.Errorf("commit: %w", err)
 		}
 	}
-	switch {
-	case errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil: // database/sql rolls back when ctx ends
-		return ctx.Err()
-	case err != nil:
+	if err != nil {
 		return translateError(err)
 	}
 	d.feed.afterCommit()
