@@ -148,7 +148,7 @@ var openings = []struct {
 	}},
 	{"service menu", "/services", func(b *tab) {
 		b.clickOn(`#list td.menu button`)
-		b.waitTrue(`document.querySelector("#row-menu:popover-open")`)
+		b.waitTrue(`document.querySelector("#list td.menu [popover]:popover-open")`)
 	}},
 	{"toast", "/account", func(b *tab) {
 		b.mustRun(chromedp.Evaluate[chromedp.Void](`fetch("/acts", {method: "POST", redirect: "manual", body: new URLSearchParams({ids: "6", act: "add_tags", act_tags: "tag-" + performance.timeOrigin, count: "1", yes: "1"})}).then(() => 0)`, chromedp.EvalAwaitPromise))
