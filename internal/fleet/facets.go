@@ -140,30 +140,30 @@ func (c *facetCounts) add(d *facetCounts) {
 // block.
 func (f *Fleet) countMatching(blocks []*block, m *matcher, matching []uint64) *facetCounts {
 	c := &facetCounts{}
-	except := make(map[string]int) // by field with a facet, its place in own
+	ownAt := make(map[string]int) // by field with a facet, its index in own, or -1
 	for _, field := range faceted {
 		c.choices[field] = make([]int, len(f.dicts[field].texts))
-		except[ChoiceNames[field]] = -1
+		ownAt[ChoiceNames[field]] = -1
 	}
-	except["is"] = -1
+	ownAt["is"] = -1
 	var shared []match // of the fields without a facet
 	var own [][]match  // of each field with one
 	for _, t := range m.terms {
-		at, ok := except[t.field]
+		at, ok := ownAt[t.field]
 		switch {
 		case !ok:
 			shared = append(shared, t.match)
 		case at < 0:
-			except[t.field] = len(own)
+			ownAt[t.field] = len(own)
 			own = append(own, []match{t.match})
 		default:
 			own[at] = append(own[at], t.match)
 		}
 	}
-	exceptIs := except["is"]
-	var exceptOf [choiceFields]int
+	isAt := ownAt["is"]
+	var choiceAt [choiceFields]int
 	for _, field := range faceted {
-		exceptOf[field] = except[ChoiceNames[field]]
+		choiceAt[field] = ownAt[ChoiceNames[field]]
 	}
 
 	passing := make([]uint64, len(own)) // the terms of the field
@@ -191,18 +191,18 @@ func (f *Fleet) countMatching(blocks []*block, m *matcher, matching []uint64) *f
 		words := matchAll(m.words, b, some|all)
 		all &= words
 		matching[at] = all
-		amongOf := func(except int) uint64 {
-			if except < 0 {
+		amongOf := func(i int) uint64 { // without the terms of own[i], if i is not -1
+			if i < 0 {
 				return all
 			}
-			return among[except] & words
+			return among[i] & words
 		}
 		c.total += bits.OnesCount64(all)
 		for _, field := range faceted {
-			b.addCounts(field, c.choices[field], amongOf(exceptOf[field]))
+			b.addCounts(field, c.choices[field], amongOf(choiceAt[field]))
 		}
-		c.suspect += bits.OnesCount64(amongOf(exceptIs) & b.suspect)
-		c.flapping += bits.OnesCount64(amongOf(exceptIs) & b.flapping)
+		c.suspect += bits.OnesCount64(amongOf(isAt) & b.suspect)
+		c.flapping += bits.OnesCount64(amongOf(isAt) & b.flapping)
 	}
 	return c
 }

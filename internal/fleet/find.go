@@ -29,14 +29,14 @@ func (f *Fleet) Page(q connexa.ListQuery, sets Sets, now time.Time) (Page, error
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	m := f.compile(q.Filter, found, now)
-	matching := make([]uint64, len(f.blocks))
-	inParts(f, func(blocks []*block, from int) int {
+	matching := inParts(f, func(blocks []*block, _ int) []uint64 {
+		sets := make([]uint64, len(blocks))
 		for i, b := range blocks {
-			matching[from+i] = m.match(b)
+			sets[i] = m.match(b)
 		}
-		return 0
+		return sets
 	})
-	return f.page(matching, q, at), nil
+	return f.page(slices.Concat(matching...), q, at), nil
 }
 
 // List is Page and Facets at one moment.
@@ -95,8 +95,8 @@ func (f *Fleet) findSpan(matching []uint64, q connexa.ListQuery, at *position) s
 	}
 	var s span
 	passed := 0
-	for _, part := range inParts(f, func(blocks []*block, from int) nearest {
-		return o.findNearest(blocks, matching[from:from+len(blocks)], beyond, q.Size)
+	for _, part := range inParts(f, func(blocks []*block, before int) nearest {
+		return o.findNearest(blocks, matching[before:], beyond, q.Size)
 	}) {
 		s.rows = append(s.rows, part.rows...)
 		s.total += part.total

@@ -15,7 +15,7 @@ import (
 // /interface pptp-client are servers. One without a password waits for a later "set" that
 // has it.
 type routerOS struct {
-	menu    string // the path that the lines belong to; empty: none was named
+	menu    string // the path that the lines belong to, if one was named
 	joined  strings.Builder
 	from    int // the first of the joined lines
 	waiting []*routerClient
@@ -30,7 +30,7 @@ const maxClients = 10_000
 type routerClient struct {
 	line   int
 	text   string
-	values map[string]string // nil: the line cannot be read
+	values map[string]string // nil if the line cannot be read
 
 	hiddenBefore, hiddenAfter bool // of the line, see prose.trimLine
 }
@@ -77,7 +77,7 @@ func (r *routerOS) takeLine(number int, s string) (from int, whole string) {
 
 // routerCommand is a line that makes or changes clients.
 type routerCommand struct {
-	values map[string]string // nil: the line cannot be read
+	values map[string]string // nil if the line cannot be read
 	names  []string          // of a "set": the clients that it changes, by their names
 	find   map[string]string // of a "set": the values of the clients that it changes
 	makes  bool              // it describes a server of its own
