@@ -26,14 +26,13 @@ func newSpeedCheckTest(t *testing.T, faults string) *checkTest {
 
 func TestCheckSpeed(t *testing.T) {
 	t.Parallel()
-	c := newSpeedCheckTest(t, "rate:20M/5M")
+	c := newSpeedCheckTest(t, "rate:2M/500k")
 	got, code := c.runCheck(t)
 	if code != 0 || got.Reached != connexa.Internet || got.Cause != "" || got.Session == nil || got.Speed == nil {
 		t.Fatalf("exit %d: %+v", code, got)
 	}
-	// Even on a busy machine the result is at most the rate of the line and at least a
-	// tenth of it.
-	if s := got.Speed; s.DownMbps > 22 || s.DownMbps < 2 || s.UpMbps == nil || *s.UpMbps > 5.5 || *s.UpMbps < .5 || s.LatencyMS <= 0 || s.Confidence == "" {
+	// The line is so slow that a busy machine fills at least a tenth of it.
+	if s := got.Speed; s.DownMbps > 2.2 || s.DownMbps < .2 || s.UpMbps == nil || *s.UpMbps > .55 || *s.UpMbps < .05 || s.LatencyMS <= 0 || s.Confidence == "" {
 		t.Errorf("%+v", s)
 	}
 	if last := got.Steps[len(got.Steps)-1]; last.Step != connexa.Internet || !last.OK {

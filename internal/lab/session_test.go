@@ -508,43 +508,56 @@ func TestHeavyLossHasCauseLoss(t *testing.T) {
 	}
 }
 
-// brokenConn is a connection that fails after the call was accepted, with the error of TCP
-// for a failed network.
+// brokenConn is a connection that fails once failed is closed, with the error of TCP for a
+// failed network.
 type brokenConn struct {
 	net.Conn
-	left int // messages before the failure
+	left   int // messages before the failure
+	failed <-chan struct{}
 }
 
 func (c *brokenConn) Read(b []byte) (int, error) {
 	if c.left == 0 {
+		<-c.failed
 		return 0, &net.OpError{Op: "read", Net: "tcp4", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}
 	}
 	c.left--
 	return c.Conn.Read(b)
 }
 
-// broken maps behaviours to the cause when the network fails.
-var broken = map[string]string{
-	"gre:silent":   "gre.lost",
-	"lcp:silent":   "lcp.closed",
-	"login:silent": "auth.closed",
+// broken maps behaviours to the last step that is reached when the network fails, and to
+// the cause.
+var broken = map[string]struct {
+	reached pptp.Step
+	cause   string
+}{
+	"gre:silent":   {pptp.StepCall, "gre.lost"},
+	"lcp:silent":   {pptp.StepGRE, "lcp.closed"},
+	"login:silent": {pptp.StepLCP, "auth.closed"},
 }
 
 // A failed TCP connection is reported as an end of the current step.
 func TestBrokenNetworkEndsCurrentStep(t *testing.T) {
 	t.Parallel()
-	for behaviour, cause := range broken {
+	for behaviour, want := range broken {
 		r, n := newOneRig(t, behaviour)
 		cfg := r.dialConfig(n, lab.Policy{})
+		failed := make(chan struct{})
+		fail := sync.OnceFunc(func() { close(failed) })
+		cfg.OnStep = func(s pptp.StepResult) {
+			if s.Step == want.reached || !s.OK {
+				fail()
+			}
+		}
 		cfg.DialTCP = func(ctx context.Context, network, address string) (net.Conn, error) {
 			var d net.Dialer
 			nc, err := d.DialContext(ctx, network, address)
-			return &brokenConn{nc, 2}, err
+			return &brokenConn{nc, 2, failed}, err
 		}
 		_, err := pptp.Dial(t.Context(), cfg)
 		var e *pptp.Error
-		if !errors.As(err, &e) || e.Cause() != cause {
-			t.Errorf("%s: %v, want %s", behaviour, err, cause)
+		if !errors.As(err, &e) || e.Cause() != want.cause {
+			t.Errorf("%s: %v, want %s", behaviour, err, want.cause)
 		}
 	}
 }
@@ -556,8 +569,8 @@ func TestEveryCauseIsProvoked(t *testing.T) {
 	for _, d := range expectedLogins {
 		met[d.cause] = true
 	}
-	for _, cause := range broken {
-		met[cause] = true
+	for _, b := range broken {
+		met[b.cause] = true
 	}
 	for _, l := range lives {
 		met[l.cause] = true
