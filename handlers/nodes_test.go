@@ -352,7 +352,7 @@ func TestNodeRowsAreDrawnFresh(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, want := range []string{`hx-target="#node-1" hx-swap="outerMorph"`, `<tr id="node-1"`, `hx-target="#node-2" hx-swap="delete"`} {
+	for _, want := range []string{`hx-target="#node-1" hx-swap="cells"`, `<tr id="node-1"`, `hx-target="#node-2" hx-swap="delete"`} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %s in\n%s", want, text.String())
 		}

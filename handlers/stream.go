@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/a-h/templ"
@@ -36,9 +37,22 @@ func openStream(w http.ResponseWriter) (*stream, error) {
 	return s, s.sendPing()
 }
 
-// send renders the components as one unnamed message, because htmx swaps only unnamed
-// ones.
+// messageParts is the maximum number of parts in a message. A page draws each message
+// without a pause, so on a slow device this bounds how long it does not react.
+const messageParts = 4
+
+// send renders the components as unnamed messages, because htmx swaps only unnamed ones.
 func (s *stream) send(ctx context.Context, parts ...templ.Component) error {
+	for some := range slices.Chunk(parts, messageParts) {
+		if err := s.writeMessage(ctx, some); err != nil {
+			return err
+		}
+	}
+	return s.flush()
+}
+
+// writeMessage writes one unnamed message into the buffer.
+func (s *stream) writeMessage(ctx context.Context, parts []templ.Component) error {
 	var page bytes.Buffer
 	for _, c := range parts {
 		if err := c.Render(ctx, &page); err != nil {
@@ -57,7 +71,7 @@ func (s *stream) send(ctx context.Context, parts ...templ.Component) error {
 		s.buf.WriteByte('\n')
 	}
 	s.buf.WriteByte('\n')
-	return s.flush()
+	return nil
 }
 
 // sendEvent sends a named message, which htmx does not swap but passes to scripts.

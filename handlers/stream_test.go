@@ -53,6 +53,9 @@ func TestStreamFormat(t *testing.T) {
 		if err := s.send(r.Context(), templ.Raw("<tr id=\"node-7\">\n<td>a\rb</td>\r\n</tr>"), templ.Raw("<b>x</b>")); err != nil {
 			t.Error(err)
 		}
+		if err := s.send(r.Context(), templ.Raw("1"), templ.Raw("2"), templ.Raw("3"), templ.Raw("4"), templ.Raw("5")); err != nil {
+			t.Error(err)
+		}
 		if err := s.sendPing(); err != nil {
 			t.Error(err)
 		}
@@ -66,6 +69,7 @@ func TestStreamFormat(t *testing.T) {
 	body, err := io.ReadAll(res.Body)
 	want := "event: ping\ndata: \n\n" +
 		"data: <tr id=\"node-7\">\ndata: <td>a\ndata: b</td>\ndata: </tr><b>x</b>\n\n" +
+		"data: 1234\n\ndata: 5\n\n" +
 		"event: ping\ndata: \n\n"
 	if err != nil || string(body) != want {
 		t.Errorf("got %q, %v\nwant %q", body, err, want)

@@ -142,10 +142,12 @@ on("click", async (event) => {
       header.checked = checked > 0 && checked === list.length;
       header.indeterminate = checked > 0 && checked < list.length;
     }
+    document.body.toggleAttribute("data-picked", checked > 0);
     const every = one("[data-every]", table);
     if (every && checked < list.length) every.checked = false;
     const number = one("[data-count]", table);
-    if (number) number.textContent = every?.checked ? every.dataset.every : String(checked);
+    const said = every?.checked ? every.dataset.every : String(checked);
+    if (number && number.textContent !== said) number.textContent = said;
   };
   on("click", (event) => {
     const box = event.target.closest?.(".pick input");
@@ -258,6 +260,22 @@ on("click", async (event) => {
   });
 }
 
+// The swap "cells" replaces the cells of a row that differ, but not one that is being
+// edited. Its cells have no attributes of htmx. See docs/adr/0014-rows-of-a-stream.md.
+htmx.registerExtension("cells", {
+  handle_swap: (style, row, fragment) => {
+    if (style !== "cells") return false;
+    const drawn = fragment.firstElementChild;
+    for (const { name } of [...row.attributes]) if (name !== "class" && !drawn.hasAttribute(name)) row.removeAttribute(name);
+    for (const { name, value } of drawn.attributes) if (row.getAttribute(name) !== value) row.setAttribute(name, value);
+    const cells = [...drawn.children];
+    [...row.children].forEach((old, i) => {
+      if (!old.hasAttribute("hx-morph-skip") && !old.isEqualNode(cells[i])) old.replaceWith(cells[i]);
+    });
+    return []; // nothing to initialize
+  },
+});
+
 // A changed row glows once. Its data-key says what it showed.
 {
   let shown = new Map();
@@ -271,7 +289,7 @@ on("click", async (event) => {
       const row = document.getElementById(id);
       if (!row || row.dataset.key === key) continue;
       row.classList.add("fresh");
-      row.addEventListener("animationend", () => row.classList.remove("fresh"), { once: true });
+      setTimeout(() => row.classList.remove("fresh"), 1600);
     }
     shown = new Map();
   });
@@ -298,6 +316,7 @@ on("htmx:config:request", (event) => {
 // notice silence. The server sends a ping every 20 seconds.
 {
   const SILENCE = 45000;
+  const BUDGET = 10; // milliseconds of work in one task
   let heard = Date.now();
   let tries = 0;
   let waiting = 0;
@@ -339,6 +358,12 @@ on("htmx:config:request", (event) => {
     if (tries > 1 || least) dead(least > 0);
     waiting = setTimeout(reconnect, Math.max(least, Math.min(30000, 1000 * 2 ** (tries - 1))));
   };
+  // A page that works on many messages lets the browser draw and answer keys in between.
+  let began = 0;
+  on("htmx:sse:before:message", (event) => {
+    if (performance.now() - began < BUDGET) return;
+    event.detail.waitUntil(new Promise((done) => setTimeout(done)).then(() => (began = performance.now())));
+  });
   on("htmx:sse:after:connection", live);
   on("htmx:sse:after:message", live);
   on("ping", live);

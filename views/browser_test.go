@@ -190,6 +190,11 @@ func TestRowsTurnLive(t *testing.T) {
 	openPage(t, ctx, f.URL+"/nodes")
 	waitUntil(t, ctx, `document.querySelector("#stream")._htmx?.sse`)
 	clickOn(t, ctx, "#pick-node-11")
+	fetchPage(t, ctx, `(() => {
+		const cell = name => document.querySelector("#node-11 " + name);
+		cell(".where").kept = cell(".state").kept = cell(".seen").kept = true;
+		cell(".seen").setAttribute("hx-morph-skip", ""); // as while it is edited
+	})()`)
 	row := sampleRows()[10]
 	row.Status, row.Basis = connexa.PingOK, connexa.Basis{Kind: connexa.Ping, At: now, Reached: connexa.Control}
 	row.Last = connexa.Outcome{Kind: connexa.Ping, At: now, Reached: connexa.Control}
@@ -205,6 +210,10 @@ func TestRowsTurnLive(t *testing.T) {
 	if fetchPage(t, ctx, `document.querySelectorAll("#node-11").length`) != 1.0 {
 		t.Error("the row stands there twice")
 	}
+	if got := fetchPage(t, ctx, `[".where", ".state", ".seen"].map(name => !!document.querySelector("#node-11 " + name).kept).join()`); got != "true,false,true" {
+		t.Errorf("kept cells: %v, want those that are equal or edited", got)
+	}
+	waitUntil(t, ctx, `!document.querySelector("#node-11").classList.contains("fresh")`)
 }
 
 func TestStreamThatNeverBeganIsTriedAgain(t *testing.T) {

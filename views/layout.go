@@ -10,7 +10,7 @@ import (
 
 // htmxConfig makes htmx comply with our Content-Security-Policy, which forbids the
 // inline style of its indicators, and leaves navigating back to the browser.
-const htmxConfig = `{"includeIndicatorCSS":false,"history":"reload","extensions":"sse"}`
+const htmxConfig = `{"includeIndicatorCSS":false,"history":"reload","extensions":"sse, cells"}`
 
 func pageTitle(page string) string {
 	if page == "" {

@@ -114,7 +114,10 @@ func TestRowIsTheSameOnTheStream(t *testing.T) {
 	if !strings.Contains(stream, table) {
 		t.Error("the streamed row is not the row of the table")
 	}
-	if want := `<hx-partial hx-target="#node-8" hx-swap="outerMorph">`; !strings.HasPrefix(stream, want) {
+	if strings.Contains(table, " hx-") {
+		t.Errorf("the row has attributes of htmx, which the swap \"cells\" does not initialize: %s", table)
+	}
+	if want := `<hx-partial hx-target="#node-8" hx-swap="cells">`; !strings.HasPrefix(stream, want) {
 		t.Errorf("the stream begins with %.60s, want %s", stream, want)
 	}
 }

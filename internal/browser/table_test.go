@@ -23,7 +23,7 @@ func TestTableKeys(t *testing.T) {
 	for range 3 {
 		b.pressKey("j")
 	}
-	b.waitTrue(row + `.matches(".at") && getComputedStyle(` + row + `.cells[1]).backgroundColor !== getComputedStyle(` + row + `.nextElementSibling.cells[1]).backgroundColor`)
+	b.waitTrue(row + `.matches(".at") && getComputedStyle(` + row + `).backgroundColor !== getComputedStyle(` + row + `.nextElementSibling).backgroundColor`)
 	b.pressKey("x")
 	b.pressKey("j")
 	b.pressKey("j")
