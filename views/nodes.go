@@ -159,11 +159,11 @@ func formatMbit(p *i18n.Printer, bits int64) string { return p.Decimal(float64(b
 
 // answeredBy reports whether the last probe reached a PPTP server. Otherwise the
 // latency is not shown: it would look like that of a good node.
-func (r NodeRow) answeredBy() bool { return r.Last.Reached.Index() >= connexa.Control.Index() }
+func (r *NodeRow) answeredBy() bool { return r.Last.Reached.Index() >= connexa.Control.Index() }
 
 // rowKey identifies the shown content of a row, so that the page's script notices a
 // change.
-func (r NodeRow) rowKey() string {
+func (r *NodeRow) rowKey() string {
 	return strings.Join([]string{
 		string(r.Status), string(r.Basis.Reached), string(r.Basis.Cause), strconv.FormatInt(r.Basis.At.UnixMilli(), 36), string(r.Last.Reached), string(r.Last.Cause), strconv.FormatInt(r.Last.At.UnixMilli(), 36),
 		strconv.FormatBool(r.Testing), strconv.FormatBool(r.Failures.Suspect()), strconv.FormatBool(r.Plain), strconv.FormatBool(r.Flapping), string(serviceState(r.Service)),

@@ -21,7 +21,7 @@ type tableColumn struct {
 	desc  bool // the first click sorts in descending order
 
 	// One of cell, text and time is set.
-	cell func(class string, r NodeRow) templ.Component
+	cell func(class string, r *NodeRow) templ.Component
 	text func(p *i18n.Printer, r *NodeRow) string
 	time func(r *NodeRow) time.Time
 }
@@ -111,6 +111,14 @@ func tableColumnOf(c connexa.ListColumn) tableColumn {
 	}
 	look.class = strings.TrimSpace(look.class + " w-" + strconv.Itoa((widthOf(c)+widthStep/2)/widthStep*widthStep))
 	return look
+}
+
+func tableColumnsOf(list []connexa.ListColumn) []tableColumn {
+	looks := make([]tableColumn, len(list))
+	for i, c := range list {
+		looks[i] = tableColumnOf(c)
+	}
+	return looks
 }
 
 // headingOf returns the heading of a column.
