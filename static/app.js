@@ -289,7 +289,8 @@ htmx.registerExtension("cells", {
       const row = document.getElementById(id);
       if (!row || row.dataset.key === key) continue;
       row.classList.add("fresh");
-      setTimeout(() => row.classList.remove("fresh"), 1600);
+      clearTimeout(row.glow);
+      row.glow = setTimeout(() => row.classList.remove("fresh"), 1600);
     }
     shown = new Map();
   });
